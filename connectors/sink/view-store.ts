@@ -1,0 +1,83 @@
+import type { Checkpoint, Offset, TopicPartition } from '../../core/position.ts';
+import type { Row } from '../../core/value.ts';
+import type { GenerationId, Key, ViewBatch, ViewShape } from '../../core/view.ts';
+
+/**
+ * A store that holds views. Each build of a view is a generation with its own rows and its own checkpoint;
+ * a pointer says which generation readers see.
+ *
+ * SQLite, Redis, Cassandra and memory keep this contract (test/conformance/view-store.ts). Errors are
+ * `InsideoutError`s: `STORE_UNREACHABLE` for anything that may pass by waiting, `STORE_AUTH` and
+ * `STORE_REFUSED` for what an operator must mend, `RECORD_UNSTORABLE` when one record alone is to blame.
+ */
+export interface ViewStore {
+  /** The generation, created empty if it does not exist. `VIEW_SHAPE` if it exists with other columns or key. */
+  open(view: ViewShape, id: GenerationId): Promise<Generation>;
+
+  /** Ids of the view's generations in this store, ascending. */
+  generations(view: string): Promise<GenerationId[]>;
+
+  /** The generation that readers see, or null before the first promotion. */
+  active(view: string): Promise<GenerationId | null>;
+
+  /**
+   * Moves the pointers of several views in one step, if every one of them still is where `from` says
+   * (compare-and-set). False, and nothing moved, when one is not. Swap and rollback are this same call.
+   */
+  promote(moves: readonly Promotion[]): Promise<boolean>;
+
+  /** Removes a generation, rows and checkpoint. Idempotent. The active one is refused with `STORE_REFUSED`. */
+  drop(view: string, id: GenerationId): Promise<void>;
+
+  /** Resolves when the store answers. */
+  ping(): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+export interface Promotion {
+  readonly view: ViewShape;
+  readonly from: GenerationId | null;
+  readonly to: GenerationId;
+}
+
+/** Who may write to one partition of a generation, and where it goes on. */
+export interface Claim extends TopicPartition {
+  /** Counts the claims of this partition; a writer with a smaller number is fenced. */
+  readonly epoch: number;
+  /** The stored checkpoint: next offset to apply, 0 for a new generation. */
+  readonly next: Offset;
+}
+
+export interface Generation {
+  readonly view: ViewShape;
+  readonly id: GenerationId;
+
+  /** Next offset of every partition that was ever claimed. */
+  checkpoint(): Promise<Checkpoint>;
+
+  /** Takes over a partition. Every earlier claim of it is void from here on. */
+  claim(topic: string, partition: number): Promise<Claim>;
+
+  /**
+   * Applies a batch and moves the checkpoint to `batch.next`, durably before it resolves.
+   *
+   * Idempotent: changes below the stored checkpoint have no effect, so any suffix of the log may be replayed,
+   * and a batch that is wholly below it is a no-op. Within the batch the last change of a key wins. SQLite and
+   * Redis apply rows and checkpoint in one atomic step; Cassandra applies the rows first, with timestamps made
+   * from offsets, so a repeated application cannot undo a newer one.
+   *
+   * `VIEW_FENCED` when a later claim exists: nothing was changed (Cassandra: nothing that the later claimant
+   * does not write as well). `VIEW_CHECKPOINT_GAP` when `batch.from` is past the stored checkpoint.
+   */
+  apply(claim: Claim, batch: ViewBatch): Promise<void>;
+
+  /** The row with this key, or null. */
+  get(key: Key): Promise<Row | null>;
+
+  /** Every row once, in no particular order. Rows written meanwhile may or may not be seen. */
+  scan(): AsyncIterable<Row>;
+
+  /** Number of rows; may read them all. */
+  count(): Promise<number>;
+}

@@ -1,0 +1,38 @@
+import type { Lsn } from '../../core/lsn.ts';
+import type { LogRecord } from '../../log/log.ts';
+
+/**
+ * A database whose changes are captured. Opening it starts with a snapshot when there is none in the Log yet.
+ */
+export interface Source {
+  /** Prefix of all its topics: `<name>.<schema>.<table>`. */
+  readonly name: string;
+  /** Fails with a `SOURCE_…` error before anything is created when the database is not fit for capture. */
+  open(signal: AbortSignal): Promise<ChangeStream>;
+}
+
+/**
+ * Batches of encoded records in commit order, and the way back for the acknowledgement, side by side so that
+ * nobody acknowledges by accident. Iterating applies backpressure: the database is not read further than about
+ * one batch ahead. A failure ends the iteration by throwing, once; nothing follows it.
+ */
+export interface ChangeStream extends AsyncIterable<SourceBatch> {
+  /**
+   * Everything up to and including this LSN is durable in the Log. Never moves back. Only LSNs that a batch
+   * carried may be given.
+   */
+  acknowledge(lsn: Lsn): void;
+  /** Sends the last acknowledgement and disconnects. */
+  close(): Promise<void>;
+}
+
+export interface SourceBatch {
+  readonly records: readonly LogRecord[];
+  /**
+   * What may be acknowledged once this batch and all before it are durable: the end of the last transaction
+   * that is complete in it, or null when there is none (inside a large transaction, or a snapshot).
+   */
+  readonly lsn: Lsn | null;
+  /** Commit time of the newest transaction in the batch, milliseconds since 1970; null when there is none. */
+  readonly committedAt: number | null;
+}

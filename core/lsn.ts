@@ -1,0 +1,17 @@
+/**
+ * A position in Postgres' write-ahead log: a byte offset, unsigned 64 bits. Text only at the edges.
+ * https://www.postgresql.org/docs/current/datatype-pg-lsn.html
+ */
+export type Lsn = bigint;
+
+/** Parses `16/B374D848`. Throws `RangeError` on anything else. */
+export function parseLsn(text: string): Lsn {
+  const match = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(text);
+  if (!match) throw new RangeError(`"${text}" is not an LSN; write it like 16/B374D848`);
+  return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
+}
+
+/** Prints an LSN as Postgres does: two hexadecimal halves, no leading zeros. */
+export function formatLsn(lsn: Lsn): string {
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase();
+}

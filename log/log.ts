@@ -1,0 +1,110 @@
+import type { Offset } from '../core/position.ts';
+import type { SchemaRegistry } from './avro/schema-registry.ts';
+
+/** Header name to value. Text headers are UTF-8. */
+export type Headers = Readonly<Record<string, Buffer | string>>;
+
+/** A record to append. The partition is the caller's choice (core/partition.ts for keyed records). */
+export interface LogRecord {
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: Buffer;
+  /** `null` is a tombstone: the key is deleted, and compaction may forget it. */
+  readonly value: Buffer | null;
+  readonly headers?: Headers;
+  /** Milliseconds since 1970: the commit time of the change, not the time of the append. */
+  readonly timestamp: number;
+}
+
+/** A record as it is stored. The buffers may be views on a larger one: copy what outlives the batch. */
+export interface StoredRecord {
+  readonly offset: Offset;
+  /** `null` only on topics that others write. */
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Headers;
+  readonly timestamp: number;
+}
+
+/** Records of one partition, offsets ascending, possibly none. */
+export interface RecordBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly StoredRecord[];
+  /** Where the next batch goes on: past the last record, and past what compaction or aborts left out. */
+  readonly next: Offset;
+  /** End offset of the partition when the batch was read; `end - next` is the lag. */
+  readonly end: Offset;
+}
+
+export interface TopicSpec {
+  readonly name: string;
+  readonly partitions: number;
+  /** `compact` keeps the newest record of each key for ever; `delete` keeps everything for `retentionMs`. */
+  readonly cleanup: 'compact' | 'delete';
+  /** Only with `delete`; -1 for ever. */
+  readonly retentionMs?: number;
+}
+
+/** What the consumer must do when partitions come and go. */
+export interface ConsumeRequest {
+  /**
+   * Processes with the same group share the partitions of the topics between them. Without a group the caller
+   * reads every partition alone.
+   */
+  readonly group?: string;
+  readonly topics: readonly string[];
+  /**
+   * Called for each partition after it was assigned and before its first batch; answers where to start.
+   * An offset below the first that the Log still holds is an error `VIEW_CHECKPOINT_GAP`, never a silent skip,
+   * unless the topic is compacted.
+   */
+  from(topic: string, partition: number): Promise<Offset>;
+  /** Called when a partition was taken away; no batch of it follows until `from` was called for it again. */
+  revoked?(topic: string, partition: number): void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The Log: topics of partitions of records, durable and replayable, with the schemas of what they hold.
+ *
+ * Two implementations keep this contract: Kafka and a SQLite file (test/conformance/log.ts). Errors are
+ * `InsideoutError`s with a `LOG_…` code.
+ */
+export interface Log {
+  readonly schemas: SchemaRegistry;
+
+  /** Creates what is missing. A topic that exists with another partition count is an error `LOG_TOPIC`. */
+  ensureTopics(topics: readonly TopicSpec[]): Promise<void>;
+
+  /** Partition counts of those of the topics that exist. */
+  partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
+
+  /** Names of all topics. */
+  topics(): Promise<string[]>;
+
+  /**
+   * Appends records and resolves once all of them are durable. Within a partition records keep the order of
+   * the array, and of earlier calls that were made before this one, also when those are still in flight.
+   * A rejected call may have appended some of its records; appending them again doubles records, and since a
+   * record is a whole row under its key this changes no view. After a rejection every later call rejects
+   * too, until `recover` was called: otherwise a later record could overtake a lost one.
+   */
+  append(records: readonly LogRecord[]): Promise<void>;
+
+  /** Makes `append` usable again after it rejected. The caller then appends again from its last durable point. */
+  recover(): Promise<void>;
+
+  /**
+   * Reads until the signal aborts, then ends without an error. Batches of one partition come in order; the
+   * next batch of a partition is delivered only after the consumer asked for the following one, so memory
+   * stays bounded by about one fetch per partition.
+   */
+  consume(request: ConsumeRequest): AsyncIterable<RecordBatch>;
+
+  /** First offset still held, and next offset to be written, for every partition of the topics. */
+  offsets(topics: readonly string[]): Promise<ReadonlyMap<string, { first: Offset; end: Offset }>>;
+
+  /** Waits for what is in flight and releases everything. */
+  close(): Promise<void>;
+}
