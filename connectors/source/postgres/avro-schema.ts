@@ -1,0 +1,78 @@
+import type { AvroSchema } from '../../../log/avro/schema-registry.ts';
+import type { PgType } from './types.ts';
+
+export interface SchemaColumn {
+  readonly name: string;
+  readonly type: PgType;
+}
+
+/**
+ * A name that Avro and Kafka take: characters outside `[A-Za-z0-9_]` become `_x<hex>_`, so that different names
+ * stay different.
+ */
+export function safeName(name: string): string {
+  const safe = name.replace(/[^A-Za-z0-9_]/gu, (c) => `_x${c.codePointAt(0)!.toString(16)}_`);
+  return /^[0-9]/.test(safe) ? `_${safe}` : safe;
+}
+
+/** The topic of a table: `<source>.<schema>.<table>`. */
+export function topicOf(source: string, schema: string, table: string): string {
+  return `${source}.${safeName(schema)}.${safeName(table)}`;
+}
+
+/** Schema of a table's record keys: its key columns, none of them nullable. */
+export function keySchema(topic: string, columns: readonly SchemaColumn[]): AvroSchema {
+  return {
+    type: 'record',
+    name: 'Key',
+    namespace: topic,
+    fields: columns.map((c) => field(c, avroType(c.type))),
+  };
+}
+
+/**
+ * Schema of a table's record values. Every column outside the key is nullable with default null, so that adding
+ * and dropping columns stays compatible in both directions.
+ */
+export function valueSchema(
+  topic: string,
+  columns: readonly SchemaColumn[],
+  key: ReadonlySet<string>,
+): AvroSchema {
+  return {
+    type: 'record',
+    name: 'Value',
+    namespace: topic,
+    fields: columns.map((c) =>
+      key.has(c.name) ? field(c, avroType(c.type)) : { ...field(c, nullable(c.type)), default: null },
+    ),
+  };
+}
+
+/** Key and value of a truncate record; the same for all topics. */
+export const truncateSchema: AvroSchema = {
+  type: 'record',
+  name: 'Truncate',
+  namespace: 'insideout',
+  doc: 'All rows of this partition with a lower offset are deleted.',
+  fields: [],
+};
+
+function field(column: SchemaColumn, type: AvroSchema): { [field: string]: unknown } {
+  const name = safeName(column.name);
+  return { name, type, pg: column.type.name, ...(name === column.name ? {} : { column: column.name }) };
+}
+
+function avroType(type: PgType): AvroSchema {
+  if (type.element) return ['null', ...arrayBranches(type.element)];
+  return type.encoding;
+}
+
+function nullable(type: PgType): AvroSchema {
+  if (type.element) return ['null', ...arrayBranches(type.element)];
+  return ['null', type.encoding];
+}
+
+function arrayBranches(element: PgType): AvroSchema[] {
+  return [{ type: 'array', items: ['null', element.encoding] }, 'string'];
+}

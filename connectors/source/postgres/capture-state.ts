@@ -1,0 +1,76 @@
+import type { Log } from '../../../log/log.ts';
+
+/**
+ * How far a table is: `snapshot` while it is read for the first time, `done` when everything of it is in the
+ * Log up to the slot, `stopped` when its changes are left out until the operator acts.
+ */
+export type TablePhase = 'snapshot' | 'done' | 'stopped';
+
+/**
+ * What the source must remember between runs, kept in the Log itself (topic `__insideout.<source>`, compacted,
+ * one partition) so that it can never disagree with what the Log holds.
+ */
+export class CaptureState {
+  readonly #log: Log;
+  readonly #topic: string;
+  readonly #tables: Map<string, TablePhase>;
+
+  private constructor(log: Log, topic: string, tables: Map<string, TablePhase>) {
+    this.#log = log;
+    this.#topic = topic;
+    this.#tables = tables;
+  }
+
+  static async load(log: Log, source: string): Promise<CaptureState> {
+    const topic = stateTopic(source);
+    const tables = new Map<string, TablePhase>();
+    if ((await log.partitions([topic])).has(topic)) await readAll(log, topic, tables);
+    else await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'compact' }]);
+    return new CaptureState(log, topic, tables);
+  }
+
+  get(table: string): TablePhase | null {
+    return this.#tables.get(table) ?? null;
+  }
+
+  /** True when some table was captured before: then a missing slot means missing changes. */
+  get begun(): boolean {
+    return [...this.#tables.values()].includes('done');
+  }
+
+  /** Durable when it resolves. */
+  async set(tables: readonly string[], phase: TablePhase): Promise<void> {
+    const changed = tables.filter((name) => this.#tables.get(name) !== phase);
+    if (changed.length === 0) return;
+    await this.#log.append(
+      changed.map((name) => ({
+        topic: this.#topic,
+        partition: 0,
+        key: Buffer.from(name),
+        value: Buffer.from(JSON.stringify({ phase })),
+        timestamp: Date.now(),
+      })),
+    );
+    for (const name of changed) this.#tables.set(name, phase);
+  }
+}
+
+export const stateTopic = (source: string): string => `__insideout.${source}`;
+
+async function readAll(log: Log, topic: string, tables: Map<string, TablePhase>): Promise<void> {
+  const range = (await log.offsets([topic])).get(`${topic}/0`);
+  if (!range || range.end <= range.first) return;
+  const stop = new AbortController();
+  for await (const batch of log.consume({
+    topics: [topic],
+    from: async () => range.first,
+    signal: stop.signal,
+  })) {
+    for (const record of batch.records) {
+      if (record.key && record.value)
+        tables.set(record.key.toString(), JSON.parse(record.value.toString()).phase);
+    }
+    if (batch.next >= range.end) break;
+  }
+  stop.abort();
+}

@@ -1,0 +1,95 @@
+import type pg from 'pg';
+import { quoteIdent } from './connection.ts';
+
+/** A published table as the catalog describes it now. */
+export interface CatalogTable {
+  readonly schema: string;
+  readonly table: string;
+  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly key: boolean }[];
+  /** d, n, f or i: pg_class.relreplident. */
+  readonly replicaIdentity: string;
+  /** SQL condition of the publication's row filter, or null. */
+  readonly rowFilter: string | null;
+  readonly partitioned: boolean;
+  readonly estimatedRows: number | null;
+  readonly selectable: boolean;
+}
+
+/**
+ * Key columns are those of the replica identity: the primary key, or the index it names. With FULL every column
+ * would be one, so there the primary key is taken.
+ */
+const query = `
+  select n.nspname as schema, c.relname as "table", c.relreplident as identity, c.relkind = 'p' as partitioned,
+         case when c.reltuples < 0 then null else c.reltuples::bigint end as estimate,
+         has_table_privilege(c.oid, 'SELECT') as selectable,
+         p.rowfilter,
+         coalesce(json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint,
+           'key', coalesce(a.attnum = any(i.indkey::int2[]), false)) order by a.attnum)
+           filter (where p.pubname is null or a.attname = any(p.attnames)), '[]') as columns
+  from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace
+  join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  left join pg_index i on i.indrelid = c.oid
+    and case when c.relreplident = 'i' then i.indisreplident else i.indisprimary end
+  left join pg_publication_tables p on p.pubname = $1 and p.schemaname = n.nspname and p.tablename = c.relname
+  where %WHERE%
+  group by n.nspname, c.oid, c.relname, c.relreplident, c.relkind, c.reltuples, p.rowfilter
+  order by 1, 2`;
+
+export async function publishedTables(client: pg.Client, publication: string): Promise<CatalogTable[]> {
+  return load(client, publication, 'p.pubname is not null', []);
+}
+
+/** The tables with these `schema.table` names that exist. */
+export async function namedTables(client: pg.Client, names: readonly string[]): Promise<CatalogTable[]> {
+  return load(client, '', `c.oid = any(select to_regclass(x) from unnest($2::text[]) x)`, [
+    names.map(quoteQualified),
+  ]);
+}
+
+async function load(
+  client: pg.Client,
+  publication: string,
+  where: string,
+  values: unknown[],
+): Promise<CatalogTable[]> {
+  const { rows } = await client.query(query.replace('%WHERE%', where), [publication, ...values]);
+  return rows.map((row) => ({
+    schema: row.schema,
+    table: row.table,
+    columns: JSON.parse(row.columns),
+    replicaIdentity: row.identity,
+    rowFilter: row.rowfilter,
+    partitioned: row.partitioned === 't',
+    estimatedRows: row.estimate === null ? null : Number(row.estimate),
+    selectable: row.selectable === 't',
+  }));
+}
+
+/** `schema.table` as SQL; the first dot separates, so a table's name may hold dots but a schema's may not. */
+export function quoteQualified(name: string): string {
+  const dot = name.indexOf('.');
+  return dot < 0 ? quoteIdent(name) : `${quoteIdent(name.slice(0, dot))}.${quoteIdent(name.slice(dot + 1))}`;
+}
+
+/** Why a table cannot be captured, with the statement that mends it; null when it can. */
+export function identityProblem(t: CatalogTable): { message: string; mend: string } | null {
+  const name = `${t.schema}.${t.table}`;
+  const sql = quoteQualified(name);
+  const hasKey = t.columns.some((c) => c.key);
+  if (t.replicaIdentity === 'n')
+    return {
+      message: `Table ${name} has replica identity NOTHING, so its updates and deletes cannot be captured.`,
+      mend: hasKey ? `ALTER TABLE ${sql} REPLICA IDENTITY DEFAULT;` : addKey(sql),
+    };
+  if (!hasKey)
+    return {
+      message: `Table ${name} has no primary key that is published, so its rows cannot be told apart.`,
+      mend: addKey(sql),
+    };
+  return null;
+}
+
+const addKey = (sql: string): string =>
+  `ALTER TABLE ${sql} ADD PRIMARY KEY (...); or, with a unique index over NOT NULL columns: ALTER TABLE ${sql} REPLICA IDENTITY USING INDEX ...;`;

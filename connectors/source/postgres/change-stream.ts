@@ -1,0 +1,167 @@
+import type pg from 'pg';
+import { isInsideoutError } from '../../../core/errors.ts';
+import type { Lsn } from '../../../core/lsn.ts';
+import type { Log, LogRecord } from '../../../log/log.ts';
+import type { ChangeStream, SourceBatch } from '../source.ts';
+import { Acker } from './acker.ts';
+import type { CaptureState } from './capture-state.ts';
+import { namedTables } from './catalog.ts';
+import { attempt, connect } from './connection.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { MessageReader } from './message-reader.ts';
+import type { PostgresSourceOptions } from './options.ts';
+import { originOf } from './origin.ts';
+import { classifyPostgres } from './pg-errors.ts';
+import type { Relation } from './pgoutput.ts';
+import type { Start } from './postgres-source.ts';
+import { RecordBatch } from './record-batch.ts';
+import { readSlot } from './slot.ts';
+import { beginSnapshot, readTable } from './snapshot.ts';
+import { type PreparedTable, qualifiedName, type Tables } from './tables.ts';
+
+export interface ChangeStreamParts {
+  readonly options: PostgresSourceOptions;
+  readonly log: Log;
+  readonly state: CaptureState;
+  readonly start: Start;
+  readonly tables: Tables;
+  readonly signal: AbortSignal;
+}
+
+/** The source's stream: the snapshots that are due, then the slot's changes. */
+export class PostgresChangeStream implements ChangeStream {
+  readonly #parts: ChangeStreamParts;
+  #acker: Acker | null = null;
+  #reader: MessageReader | null = null;
+  #lookups: pg.Client | null = null;
+  #heartbeat: Heartbeat | null = null;
+  /** Resolved when the pump acknowledged that the snapshots are durable. */
+  #snapshotDurable: (() => void) | null = null;
+
+  constructor(parts: ChangeStreamParts) {
+    this.#parts = parts;
+  }
+
+  acknowledge(lsn: Lsn): void {
+    this.#acker?.acknowledge(lsn);
+    this.#snapshotDurable?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<SourceBatch> {
+    const { options, start, signal } = this.#parts;
+    try {
+      if (start.snapshot.length > 0) yield* this.#snapshot();
+      await start.created?.release();
+      if (signal.aborted) return;
+      yield* this.#changes();
+    } catch (error) {
+      if (signal.aborted) return;
+      throw classifyPostgres(error, attempt(options, 'streaming changes'));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#heartbeat?.stop();
+    await this.#parts.start.created?.release().catch(() => {});
+    await this.#reader?.close();
+    await this.#lookups?.end().catch(() => {});
+    this.#lookups = null;
+  }
+
+  async *#snapshot(): AsyncGenerator<SourceBatch> {
+    const { options, start, state, tables, signal } = this.#parts;
+    await state.set(
+      start.snapshot.filter((t) => state.get(qualifiedName(t)) === null).map(qualifiedName),
+      'snapshot',
+    );
+    const client = await connect(options, 'reading the snapshot');
+    const complete: string[] = [];
+    const lsn = start.created?.consistentLsn ?? 0n;
+    try {
+      await beginSnapshot(client, start.created?.snapshot ?? null);
+      const origin = originOf({ lsn, xid: null, micros: BigInt(Date.now()) * 1000n });
+      for (const catalog of start.snapshot) {
+        const table = await tables.prepare(catalog, async () => client);
+        if (table.stopped) {
+          await this.#stop(table);
+          continue;
+        }
+        if (start.truncateFirst.has(qualifiedName(table))) {
+          const batch = new RecordBatch();
+          batch.truncate(table, await tables.truncateSchemaId(), origin);
+          yield mid(batch.take());
+        }
+        for await (const records of readTable({
+          client,
+          catalog,
+          table,
+          origin,
+          onProgress: options.onProgress,
+        })) {
+          if (signal.aborted) return;
+          yield mid(records);
+        }
+        complete.push(qualifiedName(table));
+      }
+    } finally {
+      await client.end().catch(() => {});
+    }
+    const durable = new Promise<void>((resolve) => {
+      this.#snapshotDurable = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    yield { records: [], lsn, committedAt: null };
+    await durable;
+    this.#snapshotDurable = null;
+    // Aborted, the acknowledgement may never have come: then the snapshot is taken again.
+    if (!signal.aborted) await state.set(complete, 'done');
+  }
+
+  async *#changes(): AsyncGenerator<SourceBatch> {
+    const { options, signal } = this.#parts;
+    const slot = await readSlot(await this.#client(), options.slot);
+    const acker = new Acker(slot.confirmedLsn ?? 0n);
+    this.#acker = acker;
+    const reader = new MessageReader(options, acker, {
+      prepare: (relation) => this.#define(relation),
+      lookup: () => this.#client(),
+    });
+    this.#reader = reader;
+    if (options.heartbeatMs) this.#heartbeat = new Heartbeat(options.heartbeatMs, () => this.#client());
+    yield* reader.batches(signal);
+  }
+
+  async #define(relation: Relation): Promise<{ table: PreparedTable; truncateSchemaId: number }> {
+    const { tables } = this.#parts;
+    const keys = relation.replicaIdentity === 'f' ? await this.#primaryKey(relation) : null;
+    const columns = relation.columns.map((c) => ({
+      name: c.name,
+      typeOid: c.typeOid,
+      key: keys ? keys.has(c.name) : c.identity,
+    }));
+    const table = await tables.prepare({ schema: relation.schema, table: relation.table, columns }, () =>
+      this.#client(),
+    );
+    if (table.stopped) await this.#stop(table);
+    return { table, truncateSchemaId: await tables.truncateSchemaId() };
+  }
+
+  async #primaryKey(relation: Relation): Promise<Set<string>> {
+    const [table] = await namedTables(await this.#client(), [qualifiedName(relation)]);
+    return new Set(table?.columns.filter((c) => c.key).map((c) => c.name) ?? []);
+  }
+
+  /** Remembered before any later change is acknowledged, so that the table is read again once it may go on. */
+  async #stop(table: PreparedTable): Promise<void> {
+    await this.#parts.state.set([qualifiedName(table)], 'stopped');
+    if (isInsideoutError(table.stopped))
+      this.#parts.options.onTableStopped?.(qualifiedName(table), table.stopped);
+  }
+
+  async #client(): Promise<pg.Client> {
+    this.#lookups ??= await connect(this.#parts.options, 'looking up a table');
+    return this.#lookups;
+  }
+}
+
+const mid = (records: LogRecord[]): SourceBatch => ({ records, lsn: null, committedAt: null });

@@ -1,0 +1,204 @@
+import type pg from 'pg';
+import { type InsideoutError, toInsideoutError } from '../../../core/errors.ts';
+import {
+  type CatalogTable,
+  identityProblem,
+  namedTables,
+  publishedTables,
+  quoteQualified,
+} from './catalog.ts';
+import { quoteIdent, withClient } from './connection.ts';
+import type { PostgresSourceOptions } from './options.ts';
+import { readSlot } from './slot.ts';
+import { qualifiedName } from './tables.ts';
+import { TypeCatalog } from './types.ts';
+
+/** One thing that was looked at, and how to mend it when it is not well. */
+export interface Finding {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly message: string;
+  readonly mend: string | null;
+}
+
+/** Slots that hold back more WAL than this are worth a warning. */
+const retainedWarningBytes = 1 << 30;
+
+/** Looks at everything that capture depends on. Changes nothing; never throws for what it finds. */
+export async function inspect(options: PostgresSourceOptions): Promise<Finding[]> {
+  try {
+    return await withClient(options, 'inspecting the database', async (client) => [
+      ...(await inspectServer(client)),
+      ...(await inspectTables(client, options)),
+      ...(await inspectSlot(client, options.slot)),
+    ]);
+  } catch (error) {
+    return [failed('connection', toInsideoutError(error))];
+  }
+}
+
+async function inspectServer(client: pg.Client): Promise<Finding[]> {
+  const { rows } = await client.query(
+    `select current_setting('wal_level') as wal_level, current_user as "user", current_setting('server_version') as version,
+            (select rolreplication or rolsuper from pg_roles where rolname = current_user) as replication,
+            current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots) as free_slots`,
+  );
+  const row = rows[0];
+  return [
+    fine('connection', `PostgreSQL ${row.version} answers.`),
+    row.wal_level === 'logical'
+      ? fine('wal_level', 'wal_level is logical.')
+      : bad(
+          'wal_level',
+          `wal_level is "${row.wal_level}", so Postgres writes no logical changes.`,
+          `ALTER SYSTEM SET wal_level = 'logical'; then restart Postgres.`,
+        ),
+    row.replication === 't'
+      ? fine('role', `The role "${row.user}" may replicate.`)
+      : bad(
+          'role',
+          `The role "${row.user}" may not replicate.`,
+          `ALTER ROLE ${quoteIdent(row.user)} REPLICATION;`,
+        ),
+    Number(row.free_slots) > 0
+      ? fine('free slots', `${row.free_slots} replication slots are free.`)
+      : warning(
+          'free slots',
+          'No replication slot is free.',
+          'Raise max_replication_slots, or drop a slot that nobody needs.',
+        ),
+  ];
+}
+
+async function inspectTables(client: pg.Client, options: PostgresSourceOptions): Promise<Finding[]> {
+  const { rows } = await client.query('select 1 from pg_publication where pubname = $1', [
+    options.publication,
+  ]);
+  const exists = rows.length > 0;
+  const tables = exists
+    ? await publishedTables(client, options.publication)
+    : await namedTables(client, options.tables ?? []);
+  const present = new Set(tables.map(qualifiedName));
+  const findings: Finding[] = [publicationFinding(options, exists)];
+  for (const name of options.tables ?? [])
+    if (!present.has(name))
+      findings.push(
+        exists
+          ? bad(
+              `table ${name}`,
+              `The publication lacks ${name}.`,
+              `ALTER PUBLICATION ${quoteIdent(options.publication)} ADD TABLE ${quoteQualified(name)};`,
+            )
+          : bad(
+              `table ${name}`,
+              `There is no table ${name}.`,
+              "Correct `tables` in the source's config; names are written schema.table.",
+            ),
+      );
+  const types = new TypeCatalog();
+  await types.load(
+    client,
+    tables.flatMap((t) => t.columns.map((c) => c.typeOid)),
+  );
+  for (const table of tables) findings.push(...inspectTable(table, types));
+  return findings;
+}
+
+function publicationFinding(options: PostgresSourceOptions, exists: boolean): Finding {
+  if (exists) return fine('publication', `The publication "${options.publication}" exists.`);
+  if (options.tables)
+    return note(
+      'publication',
+      `The publication "${options.publication}" will be created at the first start.`,
+    );
+  return bad(
+    'publication',
+    `The publication "${options.publication}" does not exist.`,
+    `CREATE PUBLICATION ${quoteIdent(options.publication)} FOR TABLE ...; or list \`tables\` in the source's config.`,
+  );
+}
+
+function inspectTable(table: CatalogTable, types: TypeCatalog): Finding[] {
+  const name = qualifiedName(table);
+  const problem = identityProblem(table);
+  if (problem) return [bad(`table ${name}`, problem.message, problem.mend)];
+  if (!table.selectable)
+    return [
+      bad(
+        `table ${name}`,
+        `The role may not read ${name}.`,
+        `GRANT SELECT ON ${quoteQualified(name)} TO CURRENT_USER;`,
+      ),
+    ];
+  const unknown = table.columns.filter((c) => !types.get(c.typeOid)?.known);
+  return [
+    fine(
+      `table ${name}`,
+      `${name} has a key (${table.columns
+        .filter((c) => c.key)
+        .map((c) => c.name)
+        .join(', ')}).`,
+    ),
+    ...unknown.map((c) =>
+      note(
+        `column ${name}.${c.name}`,
+        `The type ${types.get(c.typeOid)?.name ?? c.typeOid} is not known; its values travel as their text.`,
+      ),
+    ),
+  ];
+}
+
+async function inspectSlot(client: pg.Client, name: string): Promise<Finding[]> {
+  const slot = await readSlot(client, name);
+  if (!slot.exists) return [note('slot', `The slot "${name}" will be created at the first start.`)];
+  if (slot.walStatus === 'lost')
+    return [
+      bad(
+        'slot',
+        `The slot "${name}" was invalidated; changes are missing.`,
+        'Run `insideout slot drop`, then `insideout source run --resnapshot`.',
+      ),
+    ];
+  if ((slot.retainedBytes ?? 0) > retainedWarningBytes)
+    return [
+      warning(
+        'slot',
+        `The slot "${name}" holds back ${Math.round((slot.retainedBytes ?? 0) / (1 << 20))} MiB of WAL.`,
+        slot.active
+          ? 'Look at the lag of the source.'
+          : 'Start the source, or drop the slot if it is not needed.',
+      ),
+    ];
+  return [fine('slot', `The slot "${name}" is ${slot.active ? 'being read' : 'there and idle'}.`)];
+}
+
+const fine = (check: string, message: string): Finding => ({
+  check,
+  ok: true,
+  severity: 'info',
+  message,
+  mend: null,
+});
+const note = (check: string, message: string): Finding => ({
+  check,
+  ok: true,
+  severity: 'info',
+  message,
+  mend: null,
+});
+const warning = (check: string, message: string, mend: string): Finding => ({
+  check,
+  ok: false,
+  severity: 'warning',
+  message,
+  mend,
+});
+const bad = (check: string, message: string, mend: string): Finding => ({
+  check,
+  ok: false,
+  severity: 'error',
+  message,
+  mend,
+});
+const failed = (check: string, error: InsideoutError): Finding => bad(check, error.message, error.hint);

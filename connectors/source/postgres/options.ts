@@ -1,0 +1,38 @@
+/** How a Postgres database is captured. */
+export interface PostgresSourceOptions {
+  /** Prefix of the topics; `[a-z_][a-z0-9_]*`. */
+  readonly name: string;
+  /** `postgres://user:password@host:port/database`. Never logged. */
+  readonly url: string;
+  readonly publication: string;
+  readonly slot: string;
+  /**
+   * `schema.table` names. When given, the publication is created for them if it does not exist; when not, it
+   * must exist and its tables are captured.
+   */
+  readonly tables?: readonly string[];
+  /** Partitions of topics that do not exist yet. Default 4. */
+  readonly partitions?: number;
+  /** `initial` reads the tables that the Log does not hold yet; `never` starts with the changes. */
+  readonly snapshot?: 'initial' | 'never';
+  /** What TRUNCATE does to the views. Default `propagate`. */
+  readonly truncate?: 'propagate' | 'ignore';
+  /** Writes a logical message this often, for databases so idle that the slot would hold WAL. Default off. */
+  readonly heartbeatMs?: number;
+  /** Take a new slot and read every table again after the slot was lost. The operator's choice, never a default. */
+  readonly resnapshot?: boolean;
+  /** Called while tables are read, at most about ten times a second per table. */
+  readonly onProgress?: (progress: SnapshotProgress) => void;
+  /** Called once when a table has to be left out, with the error that says why and what mends it. */
+  readonly onTableStopped?: (table: string, error: Error) => void;
+}
+
+export interface SnapshotProgress {
+  readonly table: string;
+  readonly rows: number;
+  /** The planner's estimate; null when the table was never analysed. */
+  readonly estimatedRows: number | null;
+  readonly done: boolean;
+}
+
+export const defaultPartitions = 4;

@@ -1,0 +1,88 @@
+import { partitionOf } from '../../../core/partition.ts';
+import { headerLength, writeHeader } from '../../../log/avro/wire-format.ts';
+import type { Headers, LogRecord } from '../../../log/log.ts';
+import { ByteWriter } from './byte-writer.ts';
+import type { Tuple } from './pgoutput.ts';
+import type { PreparedTable } from './tables.ts';
+
+/** Where a record comes from; the same for all records of a transaction. */
+export interface Origin {
+  readonly timestamp: number;
+  readonly headers: (op: 'r' | 'c' | 'u' | 'd' | 't') => Headers;
+}
+
+/** Collects encoded records until somebody takes them. */
+export class RecordBatch {
+  readonly #writer = new ByteWriter();
+  #records: LogRecord[] = [];
+  #bytes = 0;
+
+  get length(): number {
+    return this.#records.length;
+  }
+
+  /** Key and value bytes collected so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  take(): LogRecord[] {
+    const records = this.#records;
+    this.#records = [];
+    this.#bytes = 0;
+    return records;
+  }
+
+  upsert(table: PreparedTable, tuple: Tuple, write: { op: 'r' | 'c' | 'u'; origin: Origin }): void {
+    const key = table.encoder.key(tuple, this.#writer);
+    this.#push(
+      table,
+      key,
+      table.encoder.value(tuple, this.#writer),
+      write.origin.headers(write.op),
+      write.origin.timestamp,
+    );
+  }
+
+  tombstone(table: PreparedTable, tuple: Tuple, origin: Origin): void {
+    this.#push(table, table.encoder.key(tuple, this.#writer), null, origin.headers('d'), origin.timestamp);
+  }
+
+  /** The key of a tuple, to compare it with another. */
+  key(table: PreparedTable, tuple: Tuple): Buffer {
+    return table.encoder.key(tuple, this.#writer);
+  }
+
+  /**
+   * A record in every partition that deletes the partition's earlier rows. It is not a tombstone: compaction
+   * must keep it for as long as it keeps rows that it deletes.
+   */
+  truncate(table: PreparedTable, schemaId: number, origin: Origin): void {
+    const framed = Buffer.alloc(headerLength);
+    writeHeader(framed, 0, schemaId);
+    for (let partition = 0; partition < table.partitions; partition++)
+      this.#records.push({
+        topic: table.topic,
+        partition,
+        key: framed,
+        value: framed,
+        headers: origin.headers('t'),
+        timestamp: origin.timestamp,
+      });
+  }
+
+  #push(table: PreparedTable, key: Buffer, value: Buffer | null, headers: Headers, timestamp: number): void {
+    this.#records.push({
+      topic: table.topic,
+      partition: partitionOf(key, table.partitions),
+      key,
+      value,
+      headers,
+      timestamp,
+    });
+    this.#bytes += key.length + (value === null ? 0 : value.length) + recordOverhead;
+  }
+}
+
+/** What a record costs beside its bytes: object, headers, and its frame in the Log. */
+const recordOverhead = 100;

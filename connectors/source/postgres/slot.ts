@@ -1,0 +1,107 @@
+import type pg from 'pg';
+import { InsideoutError } from '../../../core/errors.ts';
+import { type Lsn, parseLsn } from '../../../core/lsn.ts';
+import { attempt, connect, quoteIdent, withClient } from './connection.ts';
+import type { PostgresSourceOptions } from './options.ts';
+import { classifyPostgres } from './pg-errors.ts';
+
+/** What Postgres says of a slot. */
+export interface SlotStatus {
+  readonly exists: boolean;
+  readonly active: boolean;
+  readonly confirmedLsn: Lsn | null;
+  readonly restartLsn: Lsn | null;
+  /** WAL that Postgres keeps because of the slot. */
+  readonly retainedBytes: number | null;
+  /** reserved, extended, unreserved or lost: pg_replication_slots.wal_status. */
+  readonly walStatus: string | null;
+}
+
+type SlotOptions = Pick<PostgresSourceOptions, 'url' | 'slot'>;
+
+export async function slotStatus(options: SlotOptions): Promise<SlotStatus> {
+  return withClient(options, `reading the state of the slot "${options.slot}"`, (client) =>
+    readSlot(client, options.slot),
+  );
+}
+
+export async function readSlot(client: pg.Client, slot: string): Promise<SlotStatus> {
+  const { rows } = await client.query(
+    `select active, confirmed_flush_lsn, restart_lsn, wal_status,
+            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint as retained
+     from pg_replication_slots where slot_name = $1`,
+    [slot],
+  );
+  const row = rows[0];
+  if (!row)
+    return {
+      exists: false,
+      active: false,
+      confirmedLsn: null,
+      restartLsn: null,
+      retainedBytes: null,
+      walStatus: null,
+    };
+  return {
+    exists: true,
+    active: row.active === 't',
+    confirmedLsn: row.confirmed_flush_lsn === null ? null : parseLsn(row.confirmed_flush_lsn),
+    restartLsn: row.restart_lsn === null ? null : parseLsn(row.restart_lsn),
+    retainedBytes: row.retained === null ? null : Number(row.retained),
+    walStatus: row.wal_status,
+  };
+}
+
+/** A new slot, and the snapshot of the database at exactly its starting point. */
+export interface CreatedSlot {
+  readonly consistentLsn: Lsn;
+  readonly snapshot: string;
+  /** Ends the connection that keeps the snapshot importable; transactions that imported it go on. */
+  release(): Promise<void>;
+}
+
+/** https://www.postgresql.org/docs/current/protocol-replication.html CREATE_REPLICATION_SLOT */
+export async function createSlot(options: SlotOptions): Promise<CreatedSlot> {
+  const doing = `creating the slot "${options.slot}"`;
+  const client = await connect(options, doing, true);
+  try {
+    const { rows } = await client.query(
+      `CREATE_REPLICATION_SLOT ${quoteIdent(options.slot)} LOGICAL pgoutput (SNAPSHOT 'export')`,
+    );
+    const row = rows[0];
+    return {
+      consistentLsn: parseLsn(row.consistent_point),
+      snapshot: row.snapshot_name,
+      release: () => client.end(),
+    };
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw classifyPostgres(error, attempt(options, doing));
+  }
+}
+
+/** Drops the slot; false when there was none. Refused while a process reads from it. */
+export async function dropSlot(options: SlotOptions): Promise<boolean> {
+  return withClient(options, `dropping the slot "${options.slot}"`, async (client) => {
+    const status = await readSlot(client, options.slot);
+    if (!status.exists) return false;
+    await client.query('select pg_drop_replication_slot($1)', [options.slot]);
+    return true;
+  });
+}
+
+/** Changes since the slot was lost are missing from the Log; only the operator can choose what follows. */
+export function slotLost(slot: string, how: 'missing' | 'invalidated'): InsideoutError {
+  return new InsideoutError(
+    'SOURCE_SLOT_LOST',
+    how === 'missing'
+      ? `The slot "${slot}" is gone, and the changes since it was last read are not in the Log.`
+      : `The slot "${slot}" was invalidated by Postgres (max_slot_wal_keep_size), and changes are missing from the Log.`,
+    {
+      hint:
+        how === 'missing'
+          ? 'Run `insideout source run --resnapshot` to take a new slot and read every table again.'
+          : 'Run `insideout slot drop`, then `insideout source run --resnapshot` to read every table again.',
+    },
+  );
+}

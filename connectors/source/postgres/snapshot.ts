@@ -1,0 +1,58 @@
+import type pg from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import type { LogRecord } from '../../../log/log.ts';
+import type { CatalogTable } from './catalog.ts';
+import { quoteIdent, quoteText } from './connection.ts';
+import { CopyTextParser } from './copy-text.ts';
+import type { SnapshotProgress } from './options.ts';
+import { type Origin, RecordBatch } from './record-batch.ts';
+import { type PreparedTable, qualifiedName } from './tables.ts';
+
+/** Bytes of records that are handed on at once. */
+const batchBytes = 2 << 20;
+
+/**
+ * Begins the transaction that snapshots are read in: at the slot's exported snapshot, so that they end exactly
+ * where the stream begins; or, when a snapshot is taken again, at now. Then some changes after the slot's start
+ * are already in it, and applying them once more leads to the same rows, because each carries its whole row.
+ */
+export async function beginSnapshot(client: pg.Client, exported: string | null): Promise<void> {
+  await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+  if (exported) await client.query(`SET TRANSACTION SNAPSHOT ${quoteText(exported)}`);
+}
+
+/** Reads one table by COPY, as batches of records with op `r`. Memory is bounded by one batch. */
+export async function* readTable(options: {
+  client: pg.Client;
+  catalog: CatalogTable;
+  table: PreparedTable;
+  origin: Origin;
+  onProgress?: ((progress: SnapshotProgress) => void) | undefined;
+}): AsyncGenerator<LogRecord[]> {
+  const { catalog, table, origin } = options;
+  const columns = table.encoder.columns.map((c) => quoteIdent(c.name)).join(', ');
+  const from = `${catalog.partitioned ? '' : 'only '}${quoteIdent(table.schema)}.${quoteIdent(table.table)}`;
+  const where = catalog.rowFilter ? ` where ${catalog.rowFilter}` : '';
+  const stream = options.client.query(copyTo(`COPY (select ${columns} from ${from}${where}) TO STDOUT`));
+  const parser = new CopyTextParser(table.encoder.columns.length);
+  const batch = new RecordBatch();
+  let rows = 0;
+  let reported = 0;
+  const report = (done: boolean) =>
+    options.onProgress?.({ table: qualifiedName(table), rows, estimatedRows: catalog.estimatedRows, done });
+  report(false);
+  for await (const chunk of stream) {
+    parser.push(chunk as Buffer, (tuple) => {
+      batch.upsert(table, tuple, { op: 'r', origin });
+      rows++;
+    });
+    if (batch.bytes < batchBytes) continue;
+    yield batch.take();
+    if (rows - reported > 20_000) {
+      reported = rows;
+      report(false);
+    }
+  }
+  if (batch.length > 0) yield batch.take();
+  report(true);
+}

@@ -1,0 +1,111 @@
+import type pg from 'pg';
+import { type InsideoutError, isInsideoutError } from '../../../core/errors.ts';
+import type { Log } from '../../../log/log.ts';
+import { keySchema, topicOf, truncateSchema, valueSchema } from './avro-schema.ts';
+import { type EncodedColumn, TableEncoder } from './table-encoder.ts';
+import { TypeCatalog } from './types.ts';
+
+/** One version of a table's columns, as a Relation message or the catalog gives it. */
+export interface TableVersion {
+  readonly schema: string;
+  readonly table: string;
+  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly key: boolean }[];
+}
+
+/** A table version that is ready to be encoded: its topic exists and its schemas are registered. */
+export interface PreparedTable {
+  readonly schema: string;
+  readonly table: string;
+  readonly topic: string;
+  readonly partitions: number;
+  readonly encoder: TableEncoder;
+  /** Why nothing of this table is captured; null when all is well. */
+  readonly stopped: InsideoutError | null;
+}
+
+/** `schema.table`, the name used in the config, in errors and in the state. */
+export const qualifiedName = (t: { readonly schema: string; readonly table: string }): string =>
+  `${t.schema}.${t.table}`;
+
+/** Prepares table versions, each once. */
+export class Tables {
+  readonly types = new TypeCatalog();
+  readonly #source: string;
+  readonly #log: Log;
+  readonly #partitions: number;
+  readonly #prepared = new Map<string, PreparedTable>();
+  readonly #partitionCounts = new Map<string, number>();
+  #truncateId: number | null = null;
+
+  constructor(options: { source: string; partitions: number }, log: Log) {
+    this.#source = options.source;
+    this.#partitions = options.partitions;
+    this.#log = log;
+  }
+
+  /**
+   * The prepared form of a version. A schema that the registry refuses gives a table that is stopped, because
+   * only that table may suffer; every other failure throws.
+   */
+  async prepare(version: TableVersion, client: () => Promise<pg.Client>): Promise<PreparedTable> {
+    const signature = JSON.stringify(version);
+    const known = this.#prepared.get(signature);
+    if (known) return known;
+    const oids = version.columns.map((c) => c.typeOid);
+    if (oids.some((oid) => !this.types.get(oid))) await this.types.load(await client(), oids);
+    const columns: EncodedColumn[] = version.columns.map((c) => ({
+      name: c.name,
+      key: c.key,
+      type: this.types.get(c.typeOid)!,
+    }));
+    const topic = topicOf(this.#source, version.schema, version.table);
+    const prepared: PreparedTable = {
+      schema: version.schema,
+      table: version.table,
+      topic,
+      partitions: await this.#ensureTopic(topic),
+      ...(await this.#register(topic, columns)),
+    };
+    // A refusal is asked again at the next start, when the operator may have settled it.
+    this.#prepared.set(signature, prepared);
+    return prepared;
+  }
+
+  /** Schema id of truncate records, registered when first needed. */
+  async truncateSchemaId(): Promise<number> {
+    this.#truncateId ??= await this.#log.schemas.register('insideout.Truncate', truncateSchema);
+    return this.#truncateId;
+  }
+
+  async #register(
+    topic: string,
+    columns: readonly EncodedColumn[],
+  ): Promise<Pick<PreparedTable, 'encoder' | 'stopped'>> {
+    const key = new Set(columns.filter((c) => c.key).map((c) => c.name));
+    try {
+      const keyId = await this.#log.schemas.register(
+        `${topic}-key`,
+        keySchema(
+          topic,
+          columns.filter((c) => c.key),
+        ),
+      );
+      const valueId = await this.#log.schemas.register(`${topic}-value`, valueSchema(topic, columns, key));
+      return { encoder: new TableEncoder(columns, keyId, valueId), stopped: null };
+    } catch (error) {
+      if (!isInsideoutError(error, 'SCHEMA_INCOMPATIBLE')) throw error;
+      return { encoder: new TableEncoder(columns, 0, 0), stopped: error };
+    }
+  }
+
+  /** A topic that exists keeps its partition count: changing it would move keys to other partitions. */
+  async #ensureTopic(topic: string): Promise<number> {
+    let partitions = this.#partitionCounts.get(topic) ?? (await this.#log.partitions([topic])).get(topic);
+    if (partitions === undefined) {
+      partitions = this.#partitions;
+      await this.#log.ensureTopics([{ name: topic, partitions, cleanup: 'compact' }]);
+    }
+    this.#partitionCounts.set(topic, partitions);
+    return partitions;
+  }
+}

@@ -1,0 +1,77 @@
+import type { Lsn } from '../../core/lsn.ts';
+import type { Log } from '../../log/log.ts';
+import type { Source, SourceBatch } from './source.ts';
+
+/** What the pump tells of itself, for metrics and probes. */
+export interface SourceObserver {
+  appended(records: number, bytes: number): void;
+  acknowledged(lsn: Lsn): void;
+  /** Commit time of the newest transaction that is durable in the Log, milliseconds since 1970. */
+  committedAt(ms: number): void;
+  connected(active: boolean): void;
+}
+
+/** Appends that may be under way while the next batch is read; bounds memory together with the batch size. */
+const maxInFlight = 3;
+
+/**
+ * Moves batches from a source to the Log and acknowledges what has become durable, in order. Ends without an
+ * error when the signal aborts, after what was in flight is durable and acknowledged; throws the first failure
+ * otherwise, with nothing acknowledged that came after it.
+ */
+export async function pump(options: {
+  source: Source;
+  log: Log;
+  signal: AbortSignal;
+  observe: SourceObserver;
+}): Promise<void> {
+  const { log, observe } = options;
+  await log.recover();
+  const stream = await options.source.open(options.signal);
+  observe.connected(true);
+  let failure: { error: unknown } | null = null;
+  const inFlight: Promise<void>[] = [];
+  // Each append's acknowledgement waits for the one before it, so a later batch never acknowledges an earlier one.
+  let previous = Promise.resolve();
+
+  const send = (batch: SourceBatch): Promise<void> => {
+    const appended = batch.records.length > 0 ? log.append(batch.records) : Promise.resolve();
+    const before = previous;
+    previous = (async () => {
+      try {
+        await Promise.all([appended, before]);
+        if (failure) return;
+        if (batch.lsn !== null) {
+          stream.acknowledge(batch.lsn);
+          observe.acknowledged(batch.lsn);
+        }
+        observe.appended(batch.records.length, byteLength(batch));
+        if (batch.committedAt !== null) observe.committedAt(batch.committedAt);
+      } catch (error) {
+        failure ??= { error };
+      }
+    })();
+    return previous;
+  };
+
+  try {
+    for await (const batch of stream) {
+      if (failure) break;
+      inFlight.push(send(batch));
+      if (inFlight.length >= maxInFlight) await inFlight.shift();
+      if (failure) break;
+    }
+    await Promise.all(inFlight);
+    if (failure) throw (failure as { error: unknown }).error;
+  } finally {
+    observe.connected(false);
+    await previous;
+    await stream.close();
+  }
+}
+
+function byteLength(batch: SourceBatch): number {
+  let bytes = 0;
+  for (const record of batch.records) bytes += record.key.length + (record.value?.length ?? 0);
+  return bytes;
+}
