@@ -12,7 +12,10 @@ export interface SchemaColumn {
  */
 export function safeName(name: string): string {
   // A leading digit is not allowed either, and a name that looks escaped already is escaped once more.
-  return name.replace(/[^A-Za-z0-9_]|^[0-9]|_(?=x[0-9a-f]+_)/gu, (c) => `_x${c.codePointAt(0)!.toString(16)}_`);
+  return name.replace(
+    /[^A-Za-z0-9_]|^[0-9]|_(?=x[0-9a-f]+_)/gu,
+    (c) => `_x${c.codePointAt(0)!.toString(16)}_`,
+  );
 }
 
 /** The topic of a table: `<source>.<schema>.<table>`. */

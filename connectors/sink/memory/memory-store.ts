@@ -1,0 +1,88 @@
+import type { Checkpoint, Offset, PartitionKey } from '../../../core/position.ts';
+import { partitionKey } from '../../../core/position.ts';
+import type { Row } from '../../../core/value.ts';
+import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
+import { encodeArray } from '../row-json.ts';
+import { dropsActive, fenced, gap, shapeText, wrongShape } from '../store-errors.ts';
+import type { Claim, Generation, Promotion, ViewStore } from '../view-store.ts';
+
+/** Views in memory, for unit tests: the contract in its shortest form. */
+export function openMemoryStore(): ViewStore {
+  const generations = new Map<string, Map<GenerationId, MemoryGeneration>>();
+  const active = new Map<string, GenerationId>();
+  return {
+    async open(view, id) {
+      const ofView = generations.get(view.name) ?? new Map<GenerationId, MemoryGeneration>();
+      generations.set(view.name, ofView);
+      const known = ofView.get(id);
+      if (known && shapeText(known.view) !== shapeText(view)) throw wrongShape(view, id);
+      const generation = known ?? new MemoryGeneration(view, id);
+      ofView.set(id, generation);
+      return generation;
+    },
+    generations: async (view) => [...(generations.get(view)?.keys() ?? [])].sort((a, b) => a - b),
+    active: async (view) => active.get(view) ?? null,
+    async promote(moves: readonly Promotion[]) {
+      if (moves.some((m) => (active.get(m.view.name) ?? null) !== m.from)) return false;
+      for (const move of moves) active.set(move.view.name, move.to);
+      return true;
+    },
+    async drop(view, id) {
+      if (active.get(view) === id) throw dropsActive(view, id);
+      generations.get(view)?.delete(id);
+    },
+    ping: async () => {},
+    close: async () => {},
+  };
+}
+
+class MemoryGeneration implements Generation {
+  readonly view: ViewShape;
+  readonly id: GenerationId;
+  readonly #rows = new Map<string, { row: Row; partition: number }>();
+  readonly #checkpoints = new Map<PartitionKey, { next: Offset; epoch: number }>();
+
+  constructor(view: ViewShape, id: GenerationId) {
+    this.view = view;
+    this.id = id;
+  }
+
+  async checkpoint(): Promise<Checkpoint> {
+    return new Map([...this.#checkpoints].map(([key, { next }]) => [key, next]));
+  }
+
+  async claim(topic: string, partition: number): Promise<Claim> {
+    const key = partitionKey(topic, partition);
+    const { next, epoch } = this.#checkpoints.get(key) ?? { next: 0, epoch: 0 };
+    this.#checkpoints.set(key, { next, epoch: epoch + 1 });
+    return { topic, partition, next, epoch: epoch + 1 };
+  }
+
+  async apply(claim: Claim, batch: ViewBatch): Promise<void> {
+    const key = partitionKey(batch.topic, batch.partition);
+    const stored = this.#checkpoints.get(key);
+    if (!stored || stored.epoch !== claim.epoch) throw fenced(this.view, batch);
+    if (batch.from > stored.next) throw gap(this.view, batch, stored.next);
+    for (const change of batch.changes) {
+      if (change.offset < stored.next) continue;
+      if (change.op === 'upsert')
+        this.#rows.set(encodeArray(change.key), { row: { ...change.row }, partition: batch.partition });
+      else if (change.op === 'delete') this.#rows.delete(encodeArray(change.key));
+      else
+        for (const [k, { partition }] of this.#rows) if (partition === batch.partition) this.#rows.delete(k);
+    }
+    this.#checkpoints.set(key, { ...stored, next: Math.max(stored.next, batch.next) });
+  }
+
+  async get(key: Key): Promise<Row | null> {
+    return this.#rows.get(encodeArray(key))?.row ?? null;
+  }
+
+  async *scan(): AsyncGenerator<Row> {
+    for (const { row } of [...this.#rows.values()]) yield row;
+  }
+
+  async count(): Promise<number> {
+    return this.#rows.size;
+  }
+}

@@ -1,0 +1,65 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { type ErrorCode, InsideoutError } from '../../../core/errors.ts';
+
+const schema = `
+  create table if not exists insideout_generations (
+    view text not null, generation integer not null, shape text not null, primary key (view, generation)
+  ) without rowid;
+  create table if not exists insideout_checkpoints (
+    view text not null, generation integer not null, topic text not null, partition integer not null,
+    next integer not null, epoch integer not null, primary key (view, generation, topic, partition)
+  ) without rowid;
+  create table if not exists insideout_active (view text primary key, generation integer not null) without rowid;
+`;
+
+/**
+ * Opens the views' file. `synchronous=NORMAL` suffices: when the machine loses power SQLite may fall back to an
+ * earlier commit, but rows and checkpoint fall back together, and the Log fills the rest in again.
+ */
+export function openDatabase(path: string): Database.Database {
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const db = new Database(path, { timeout: 5_000 });
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = NORMAL');
+    db.pragma('secure_delete = ON');
+    db.pragma('cache_size = -65536');
+    db.exec(schema);
+    return db;
+  } catch (error) {
+    throw classifySqlite(error, path);
+  }
+}
+
+/** https://www.sqlite.org/rescode.html */
+export function classifySqlite(error: unknown, path: string): InsideoutError {
+  if (error instanceof InsideoutError) return error;
+  const code = String(
+    (error as { code?: unknown } | null)?.code ?? (error instanceof Error ? error.name : 'unknown'),
+  );
+  const make = (kind: ErrorCode, message: string, hint: string) =>
+    new InsideoutError(kind, message, { hint, cause: error });
+  if (/^SQLITE_(BUSY|LOCKED|PROTOCOL)/.test(code))
+    return make(
+      'STORE_UNREACHABLE',
+      `The SQLite file ${path} is locked (${code}).`,
+      'It is tried again; look for a process that holds a write transaction open.',
+    );
+  if (
+    /^SQLITE_(TOOBIG|MISMATCH|CONSTRAINT|RANGE)/.test(code) ||
+    code === 'TypeError' ||
+    code === 'RangeError'
+  )
+    return make(
+      'RECORD_UNSTORABLE',
+      `SQLite refuses a row (${code}).`,
+      'Look at it with `insideout dlq show`; the declared column types may not fit.',
+    );
+  return make(
+    'STORE_REFUSED',
+    `The SQLite file ${path} cannot be written (${code}).`,
+    'Check that the folder exists, is writable and has room; a corrupt file may be removed, its views are built again.',
+  );
+}

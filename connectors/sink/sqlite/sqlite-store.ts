@@ -1,0 +1,127 @@
+import type Database from 'better-sqlite3';
+import type { GenerationId, ViewShape } from '../../../core/view.ts';
+import { dropsActive, shapeText, wrongShape } from '../store-errors.ts';
+import type { Generation, Promotion, ViewStore } from '../view-store.ts';
+import { classifySqlite, openDatabase } from './sqlite-database.ts';
+import { SqliteGeneration, tableDdl, tableOf } from './sqlite-generation.ts';
+import { quote } from './sqlite-values.ts';
+
+export interface SqliteStoreOptions {
+  /** The file; its folder is created. */
+  readonly path: string;
+}
+
+/**
+ * Views in a SQLite file. Each generation is a table `<view>__g<n>`; the active one is also a SQL VIEW with the
+ * view's own name and only its declared columns, so `select * from customer_card` just works, and switches
+ * atomically when another generation is promoted.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<ViewStore> {
+  return new SqliteStore(openDatabase(options.path), options.path);
+}
+
+class SqliteStore implements ViewStore {
+  readonly #db: Database.Database;
+  readonly #path: string;
+
+  constructor(db: Database.Database, path: string) {
+    this.#db = db;
+    this.#path = path;
+  }
+
+  async open(view: ViewShape, id: GenerationId): Promise<Generation> {
+    return this.#guard(() => {
+      this.#db.transaction(() => this.#create(view, id)).immediate();
+      return new SqliteGeneration({ db: this.#db, path: this.#path, view, id });
+    });
+  }
+
+  async generations(view: string): Promise<GenerationId[]> {
+    return this.#guard(() =>
+      this.#db
+        .prepare<[string], number>(
+          'select generation from insideout_generations where view = ? order by generation',
+        )
+        .pluck()
+        .all(view),
+    );
+  }
+
+  async active(view: string): Promise<GenerationId | null> {
+    return this.#guard(() => this.#active(view));
+  }
+
+  async promote(moves: readonly Promotion[]): Promise<boolean> {
+    return this.#guard(() => this.#db.transaction(() => this.#promote(moves)).immediate());
+  }
+
+  async drop(view: string, id: GenerationId): Promise<void> {
+    this.#guard(() =>
+      this.#db
+        .transaction(() => {
+          if (this.#active(view) === id) throw dropsActive(view, id);
+          this.#db.exec(`drop table if exists ${tableOf(view, id)}`);
+          for (const table of ['insideout_generations', 'insideout_checkpoints'])
+            this.#db.prepare(`delete from ${table} where view = ? and generation = ?`).run(view, id);
+        })
+        .immediate(),
+    );
+  }
+
+  async ping(): Promise<void> {
+    this.#guard(() => this.#db.prepare('select 1').get());
+  }
+
+  async close(): Promise<void> {
+    this.#db.close();
+  }
+
+  #create(view: ViewShape, id: GenerationId): void {
+    const shape = this.#db
+      .prepare<[string, number], string>(
+        'select shape from insideout_generations where view = ? and generation = ?',
+      )
+      .pluck()
+      .get(view.name, id);
+    if (shape !== undefined) {
+      if (shape !== shapeText(view)) throw wrongShape(view, id);
+      return;
+    }
+    this.#db.exec(tableDdl(view, id));
+    this.#db
+      .prepare('insert into insideout_generations values (?, ?, ?)')
+      .run(view.name, id, shapeText(view));
+  }
+
+  #active(view: string): GenerationId | null {
+    return (
+      this.#db
+        .prepare<[string], number>('select generation from insideout_active where view = ?')
+        .pluck()
+        .get(view) ?? null
+    );
+  }
+
+  #promote(moves: readonly Promotion[]): boolean {
+    if (moves.some((move) => this.#active(move.view.name) !== move.from)) return false;
+    for (const { view, to } of moves) {
+      this.#db
+        .prepare(
+          'insert into insideout_active values (?, ?) on conflict do update set generation = excluded.generation',
+        )
+        .run(view.name, to);
+      const columns = Object.keys(view.columns).map(quote).join(', ');
+      this.#db.exec(`drop view if exists ${quote(view.name)}`);
+      this.#db.exec(`create view ${quote(view.name)} as select ${columns} from ${tableOf(view.name, to)}`);
+    }
+    return true;
+  }
+
+  #guard<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw classifySqlite(error, this.#path);
+    }
+  }
+}

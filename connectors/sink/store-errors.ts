@@ -1,0 +1,47 @@
+import { InsideoutError } from '../../core/errors.ts';
+import type { Offset } from '../../core/position.ts';
+import type { GenerationId, ViewBatch, ViewShape } from '../../core/view.ts';
+
+/** The errors that every store raises in the same words. */
+
+export function fenced(view: ViewShape, batch: Pick<ViewBatch, 'topic' | 'partition'>): InsideoutError {
+  return new InsideoutError(
+    'VIEW_FENCED',
+    `Another materializer took over partition ${batch.partition} of ${batch.topic} for the view "${view.name}".`,
+    {
+      hint: 'Stop one of the two, or run both in the same consumer group so that they share the partitions.',
+    },
+  );
+}
+
+export function gap(view: ViewShape, batch: ViewBatch, stored: Offset): InsideoutError {
+  return new InsideoutError(
+    'VIEW_CHECKPOINT_GAP',
+    `The view "${view.name}" is at offset ${stored} of ${batch.topic}, partition ${batch.partition}, but was given ${batch.from}.`,
+    { hint: 'Restart the view; it goes on from its checkpoint.' },
+  );
+}
+
+export function wrongShape(view: ViewShape, id: GenerationId): InsideoutError {
+  return new InsideoutError(
+    'VIEW_SHAPE',
+    `Generation ${id} of the view "${view.name}" has other columns or another key.`,
+    {
+      hint: 'Rebuild the view, so that a new generation with the declared columns takes its place.',
+    },
+  );
+}
+
+export function dropsActive(view: string, id: GenerationId): InsideoutError {
+  return new InsideoutError(
+    'STORE_REFUSED',
+    `Generation ${id} of the view "${view}" is the one that readers see.`,
+    {
+      hint: 'Promote another generation first.',
+    },
+  );
+}
+
+/** The same shape has the same text. */
+export const shapeText = (view: ViewShape): string =>
+  JSON.stringify([Object.entries(view.columns), view.key]);

@@ -1,0 +1,84 @@
+/**
+ * A position in Avro bytes, and the primitive readers of Avro's binary encoding.
+ * https://avro.apache.org/docs/1.11.1/specification/#binary-encoding
+ */
+export class Cursor {
+  bytes: Buffer = Buffer.alloc(0);
+  at = 0;
+
+  start(bytes: Buffer, at: number): void {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  byte(): number {
+    if (this.at >= this.bytes.length) throw new RangeError('the bytes end too early');
+    return this.bytes[this.at++]!;
+  }
+
+  /** A long as a number when it is exact as one, as a bigint otherwise. */
+  long(): number | bigint {
+    const start = this.at;
+    let low = 0;
+    let scale = 1;
+    for (let i = 0; i < 7; i++) {
+      const b = this.byte();
+      low += (b & 0x7f) * scale;
+      if (b < 0x80) return low % 2 === 0 ? low / 2 : -(low + 1) / 2;
+      scale *= 128;
+    }
+    this.at = start;
+    return this.#bigLong();
+  }
+
+  /** A count or length, which is never near the limits. */
+  size(): number {
+    return Number(this.long());
+  }
+
+  double(): number {
+    const value = this.bytes.readDoubleLE(this.at);
+    this.at += 8;
+    return value;
+  }
+
+  float(): number {
+    const value = this.bytes.readFloatLE(this.at);
+    this.at += 4;
+    return value;
+  }
+
+  /** Moves past `length` bytes and returns where they started. */
+  take(length: number): number {
+    const start = this.at;
+    if (length < 0 || start + length > this.bytes.length) throw new RangeError('the bytes end too early');
+    this.at = start + length;
+    return start;
+  }
+
+  string(): string {
+    const start = this.take(this.size());
+    return this.bytes.toString('utf8', start, this.at);
+  }
+
+  /** A copy: views outlive the batch that the bytes came in. */
+  binary(): Uint8Array {
+    const start = this.take(this.size());
+    return Uint8Array.prototype.slice.call(this.bytes, start, this.at);
+  }
+
+  #bigLong(): number | bigint {
+    let raw = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const b = this.byte();
+      raw |= BigInt(b & 0x7f) << shift;
+      if (b < 0x80) {
+        const value = BigInt.asIntN(64, (raw >> 1n) ^ -(raw & 1n));
+        return value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER)
+          ? Number(value)
+          : value;
+      }
+    }
+    throw new RangeError('a number is longer than 64 bits');
+  }
+}

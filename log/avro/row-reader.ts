@@ -1,0 +1,141 @@
+import type { Columns } from '../../core/column.ts';
+import { InsideoutError } from '../../core/errors.ts';
+import type { Row, Value } from '../../core/value.ts';
+import { Cursor } from './cursor.ts';
+import { compileSkip, type Skip } from './row-skip.ts';
+import { compileValue } from './row-values.ts';
+import type { AvroSchema, SchemaRegistry } from './schema-registry.ts';
+import { headerLength, schemaIdOf } from './wire-format.ts';
+
+/** Reads a framed record's bytes as a row of the wanted columns; null when a Debezium envelope says delete. */
+export type ReadRow = (bytes: Buffer) => Row | null;
+
+/**
+ * Reads rows of the wanted columns out of framed Avro. A reader is compiled once per writer schema: it makes the
+ * wanted values and moves past the others. A wanted column that the writer does not have is null.
+ *
+ * Errors: `RECORD_UNDECODABLE` when the bytes are not what the schema says, `RECORD_UNCONVERTIBLE` when a value
+ * has no exact form in the declared type, and those of the registry.
+ */
+export class RowReader {
+  readonly #schemas: SchemaRegistry;
+  readonly #columns: Columns;
+  readonly #compiled = new Map<number, ReadRow>();
+
+  constructor(schemas: SchemaRegistry, columns: Columns) {
+    this.#schemas = schemas;
+    this.#columns = columns;
+  }
+
+  /** The reader for these bytes, if it was prepared already: the inner loop never waits. */
+  find(bytes: Buffer): ReadRow | undefined {
+    const id = schemaIdOf(bytes);
+    return id === null ? undefined : this.#compiled.get(id);
+  }
+
+  /** Fetches the schema of these bytes and compiles its reader. */
+  async prepare(bytes: Buffer): Promise<ReadRow> {
+    const id = schemaIdOf(bytes);
+    if (id === null) throw undecodable("the bytes do not begin with Confluent's framing");
+    const reader = compileRow(await this.#schemas.schema(id), this.#columns);
+    this.#compiled.set(id, reader);
+    return reader;
+  }
+}
+
+interface Field {
+  readonly name: string;
+  readonly type: AvroSchema;
+  /** The column's name in the database, where Avro could not take it. */
+  readonly column?: string;
+}
+
+/** Compiles the reader of one writer schema. */
+export function compileRow(schema: AvroSchema, columns: Columns): ReadRow {
+  const fields = fieldsOf(schema);
+  if (!fields) throw undecodable('the schema is not a record');
+  const after = fields.find((f) => f.name === 'after');
+  const envelope = after && fields.some((f) => f.name === 'before') && fields.some((f) => f.name === 'op');
+  const cursor = new Cursor();
+  const read = envelope ? compileEnvelope(fields, columns) : compileFields(fields, columns, new Map());
+  return (bytes) => {
+    cursor.start(bytes, headerLength);
+    try {
+      return read(cursor);
+    } catch (error) {
+      if (error instanceof RangeError) throw undecodable(error.message);
+      throw error;
+    }
+  };
+}
+
+/** Debezium's envelope: the row is in `after`, which is null for a delete. */
+function compileEnvelope(fields: readonly Field[], columns: Columns): (cursor: Cursor) => Row | null {
+  const names = new Map<string, Skip>();
+  const skips: Skip[] = [];
+  for (const field of fields) {
+    if (field.name === 'after') break;
+    skips.push(compileSkip(field.type, names));
+  }
+  const type = fields.find((f) => f.name === 'after')!.type;
+  const branches = Array.isArray(type) ? type : [type];
+  const named = fields.flatMap((f) => (Array.isArray(f.type) ? f.type : [f.type])).find((t) => fieldsOf(t));
+  const record = branches.map((b) => fieldsOf(b) ?? (b === 'null' ? null : fieldsOf(named ?? b)));
+  const readers = record.map((f) => (f ? compileFields(f, columns, names) : null));
+  return (cursor) => {
+    for (const skip of skips) skip(cursor);
+    const branch = Array.isArray(type) ? cursor.size() : 0;
+    const reader = readers[branch];
+    return reader ? reader(cursor) : null;
+  };
+}
+
+function compileFields(
+  fields: readonly Field[],
+  columns: Columns,
+  names: Map<string, Skip>,
+): (cursor: Cursor) => Row {
+  const wanted = Object.keys(columns);
+  const last = fields.findLastIndex((f) => wanted.includes(columnOf(f)));
+  const steps = fields.slice(0, last + 1).map((field) => {
+    const name = columnOf(field);
+    const type = columns[name];
+    if (type === undefined) return { skip: compileSkip(field.type, names) };
+    const read = compileValue(field.type, type);
+    if (!read) throw unconvertible(name, type);
+    return { name, type, read };
+  });
+  const missing = wanted.filter((name) => !fields.some((f) => columnOf(f) === name));
+  return (cursor) => {
+    const row: Record<string, Value> = {};
+    for (const step of steps) {
+      if (step.skip) step.skip(cursor);
+      else {
+        const value = step.read(cursor);
+        if (value === undefined) throw unconvertible(step.name, step.type);
+        row[step.name] = value;
+      }
+    }
+    for (const name of missing) row[name] = null;
+    return row;
+  };
+}
+
+const columnOf = (field: Field): string => field.column ?? field.name;
+
+function fieldsOf(schema: AvroSchema): readonly Field[] | null {
+  if (typeof schema === 'string' || Array.isArray(schema) || schema.type !== 'record') return null;
+  return schema.fields as Field[];
+}
+
+function undecodable(why: string): InsideoutError {
+  return new InsideoutError('RECORD_UNDECODABLE', `A record cannot be decoded: ${why}.`, {
+    hint: 'Look at it with `insideout dlq show`, and at what wrote it.',
+  });
+}
+
+function unconvertible(column: string, type: string): InsideoutError {
+  return new InsideoutError('RECORD_UNCONVERTIBLE', `Column "${column}" has no exact form as ${type}.`, {
+    hint: `Declare "${column}" with the type that its source column has; docs/configuration.md lists them.`,
+  });
+}
