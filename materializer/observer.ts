@@ -1,0 +1,31 @@
+import type { Offset } from '../core/position.ts';
+
+/** What a view tells of itself, for metrics and probes. */
+export interface ViewObserver {
+  /** A batch is in the store. `lag` is how many records of the partition are still ahead. */
+  applied(progress: {
+    topic: string;
+    partition: number;
+    records: number;
+    rows: number;
+    next: Offset;
+    lag: number;
+    committedAt: number | null;
+  }): void;
+  deadLettered(topic: string, code: string): void;
+  /** Something that may pass failed, and is tried again. */
+  retrying(error: Error): void;
+  /** It works again. */
+  recovered(): void;
+  assigned(topic: string, partition: number): void;
+  revoked(topic: string, partition: number): void;
+}
+
+export const silentObserver: ViewObserver = {
+  applied: () => {},
+  deadLettered: () => {},
+  retrying: () => {},
+  recovered: () => {},
+  assigned: () => {},
+  revoked: () => {},
+};
