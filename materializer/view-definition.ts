@@ -42,45 +42,73 @@ export interface ViewOptions<Reads extends Columns, Stored extends Columns> {
   readonly row?: (row: RowOf<Reads>) => Partial<RowOf<Stored>> | null;
 }
 
-/**
- * Declares a view. The row function's types follow from `reads` and `columns`.
- * Errors: `CONFIG_INVALID` when the name or the key cannot be.
- */
+/** A view as declared in a config, not yet checked. */
+export interface ViewDeclaration {
+  readonly name: string;
+  readonly from: string;
+  readonly store: string;
+  readonly columns: Columns;
+  readonly key: readonly string[] | Readonly<Record<string, string>>;
+  readonly reads?: Columns | undefined;
+  readonly row?: RowFunction | undefined;
+}
+
+/** Declares a view. The row function's types follow from `reads` and `columns`. Checks nothing: the config does. */
 export function view<const Stored extends Columns, const Reads extends Columns = Stored>(
   options: ViewOptions<Reads, Stored>,
-): ViewDefinition {
-  const { name, columns } = options;
-  if (!/^[a-z_][a-z0-9_]{0,39}$/.test(name))
-    throw invalid(
-      `The view name "${name}" is not an identifier.`,
-      'Use lower-case letters, digits and underscores, at most 40.',
+): ViewDeclaration {
+  return options as unknown as ViewDeclaration;
+}
+
+/** What is wrong with a declaration, as path within it and sentence; empty when nothing is. */
+export function viewProblems(declared: ViewDeclaration): { path: string[]; message: string }[] {
+  const problems: { path: string[]; message: string }[] = [];
+  const say = (path: string[], message: string) => problems.push({ path, message });
+  if (!/^[a-z_][a-z0-9_]{0,39}$/.test(declared.name))
+    say(
+      ['name'],
+      `"${declared.name}" is not an identifier: use lower-case letters, digits and underscores, at most 40`,
     );
-  const keyFrom: Record<string, string> = {};
-  if (Array.isArray(options.key)) for (const column of options.key) keyFrom[column] = column;
-  else Object.assign(keyFrom, options.key);
-  const key = Object.keys(keyFrom);
-  if (key.length === 0)
-    throw invalid(`The view "${name}" has no key.`, "Give `key`: the source table's primary key columns.");
-  for (const column of key)
-    if (!(column in columns))
-      throw invalid(
-        `The key column "${column}" of the view "${name}" is not among its columns.`,
-        'Add it to `columns`.',
+  const keys = Object.keys(keyMap(declared));
+  if (keys.length === 0) say(['key'], "is empty: give the source table's primary key columns");
+  for (const column of keys)
+    if (!(column in declared.columns))
+      say(['key'], `"${column}" is not among the view's columns: add it to columns`);
+  for (const column of Object.keys(declared.columns))
+    if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(column))
+      say(
+        ['columns', column],
+        'is not an identifier: use letters, digits and underscores, and begin with a letter',
       );
-  for (const column of Object.keys(columns))
-    if (column.startsWith('_') || !/^[A-Za-z][A-Za-z0-9_]*$/.test(column))
-      throw invalid(
-        `The column "${column}" of the view "${name}" is not an identifier.`,
-        'Use letters, digits and underscores; begin with a letter.',
-      );
+  return problems;
+}
+
+/** The checked form. Errors: `CONFIG_INVALID`, with every problem. */
+export function defineView(declared: ViewDeclaration): ViewDefinition {
+  const problems = viewProblems(declared);
+  if (problems.length > 0)
+    throw new InsideoutError(
+      'CONFIG_INVALID',
+      problems.map((p) => `${p.path.join('.')}: ${p.message}`).join('; '),
+      {
+        hint: `Correct the view "${declared.name}".`,
+      },
+    );
+  const keyFrom = keyMap(declared);
   return {
-    shape: { name, columns, key },
-    from: options.from,
-    store: options.store,
-    reads: options.reads ?? (columns as Columns),
+    shape: { name: declared.name, columns: declared.columns, key: Object.keys(keyFrom) },
+    from: declared.from,
+    store: declared.store,
+    reads: declared.reads ?? declared.columns,
     keyFrom,
-    row: (options.row as RowFunction | undefined) ?? null,
+    row: declared.row ?? null,
   };
+}
+
+function keyMap({ key }: ViewDeclaration): Record<string, string> {
+  return Array.isArray(key)
+    ? Object.fromEntries(key.map((name) => [name, name]))
+    : { ...(key as Record<string, string>) };
 }
 
 /** A text that changes when what the view stores could: topic, columns, key, or the row function's code. */
@@ -95,8 +123,4 @@ export function fingerprint(definition: ViewDefinition): string {
     row?.toString() ?? '',
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
-}
-
-function invalid(message: string, hint: string): InsideoutError {
-  return new InsideoutError('CONFIG_INVALID', message, { hint });
 }

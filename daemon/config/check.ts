@@ -1,0 +1,89 @@
+import type { z } from 'zod';
+import { InsideoutError } from '../../core/errors.ts';
+import {
+  defineView,
+  type ViewDeclaration,
+  type ViewDefinition,
+  viewProblems,
+} from '../../materializer/view-definition.ts';
+import { configSchema, type ParsedConfig } from './schema.ts';
+
+type SourceConfig = ParsedConfig['sources'][string] & { readonly publication: string; readonly slot: string };
+
+/** A config that was checked: defaults filled in, views defined. */
+export interface CheckedConfig {
+  readonly sources: Readonly<Record<string, SourceConfig>>;
+  readonly log: ParsedConfig['log'];
+  readonly stores: ParsedConfig['stores'];
+  readonly views: readonly ViewDefinition[];
+  readonly http: ParsedConfig['http'];
+}
+
+/** Checks a config. Errors: `CONFIG_INVALID`, with all problems, a line each, at their paths. Values are not shown. */
+export function checkConfig(raw: unknown, file: string): CheckedConfig {
+  const parsed = configSchema.safeParse(raw);
+  if (!parsed.success) throw invalid(file, parsed.error.issues.flatMap(describe));
+  const config = parsed.data;
+  const problems = crossCheck(config);
+  if (problems.length > 0) throw invalid(file, problems);
+  const sources = Object.fromEntries(
+    Object.entries(config.sources).map(([name, s]) => [
+      name,
+      { ...s, publication: s.publication ?? `insideout_${name}`, slot: s.slot ?? `insideout_${name}` },
+    ]),
+  );
+  return { ...config, sources, views: (config.views as ViewDeclaration[]).map(defineView) };
+}
+
+function describe(issue: z.core.$ZodIssue): string[] {
+  const path = issue.path.join('.') || 'the config';
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => `${path}.${key}: is not a known setting`);
+  if (issue.code === 'invalid_union' && issue.errors.length > 0)
+    return issue.errors[0]!.flatMap((inner) =>
+      describe({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue),
+    );
+  return [`${path}: ${issue.message}`];
+}
+
+function crossCheck(config: ParsedConfig): string[] {
+  const problems: string[] = [];
+  const names = new Set<string>();
+  config.views.forEach((declared, i) => {
+    for (const p of viewProblems(declared as ViewDeclaration))
+      problems.push(`views.${i}.${p.path.join('.')}: ${p.message}`);
+    if (names.has(declared.name)) problems.push(`views.${i}.name: "${declared.name}" is used twice`);
+    names.add(declared.name);
+    if (!(declared.store in config.stores))
+      problems.push(
+        `views.${i}.store: there is no store "${declared.store}"; ${known(Object.keys(config.stores))}`,
+      );
+    const source = config.sources[declared.from.split('.')[0]!];
+    const table = declared.from.split('.').slice(1).join('.');
+    if (source?.tables && !source.tables.some((t) => t === table || /[^A-Za-z0-9_.]/.test(t)))
+      problems.push(`views.${i}.from: its source does not capture ${table}; ${known(source.tables)}`);
+  });
+  const slots = new Map<string, string>();
+  for (const [name, source] of Object.entries(config.sources)) {
+    const slot = `${source.url} ${source.slot ?? `insideout_${name}`}`;
+    const other = slots.get(slot);
+    if (other)
+      problems.push(`sources.${name}.slot: is the slot of "${other}" as well; each source needs its own`);
+    slots.set(slot, name);
+  }
+  return problems;
+}
+
+const known = (names: readonly string[]): string =>
+  names.length === 0 ? 'none is configured' : `known: ${names.join(', ')}`;
+
+function invalid(file: string, problems: readonly string[]): InsideoutError {
+  const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+  return new InsideoutError(
+    'CONFIG_INVALID',
+    `${file} has ${count}:\n${problems.map((p) => `  ${p}`).join('\n')}`,
+    {
+      hint: 'Correct the file; docs/configuration.md lists every setting.',
+    },
+  );
+}

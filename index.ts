@@ -1,0 +1,24 @@
+/** insideout: a database turned inside out. What a config and an application import. */
+export { type Columns, type ColumnType, columnTypes, type RowOf } from './core/column.ts';
+export {
+  type ErrorCode,
+  errorCodes,
+  InsideoutError,
+  isInsideoutError,
+  type RetryPolicy,
+} from './core/errors.ts';
+export type { Row, Value } from './core/value.ts';
+export {
+  type Config,
+  cassandra,
+  defineConfig,
+  embedded,
+  kafka,
+  type LogConfig,
+  type PostgresConfig,
+  postgres,
+  redis,
+  type StoreConfig,
+  sqlite,
+} from './daemon/config/descriptors.ts';
+export { type ViewDeclaration, type ViewOptions, view } from './materializer/view-definition.ts';

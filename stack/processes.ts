@@ -1,0 +1,96 @@
+import { type SpawnOptions, spawn } from 'node:child_process';
+import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+
+/** Starts a server that outlives us, with its output in a file; returns its pid. */
+export function startDetached(
+  command: string,
+  args: readonly string[],
+  options: { log: string; spawn?: SpawnOptions },
+): number {
+  const output = openSync(options.log, 'a');
+  const child = spawn(command, [...args], {
+    detached: true,
+    stdio: ['ignore', output, output],
+    ...options.spawn,
+  });
+  child.on('error', () => {});
+  child.unref();
+  if (child.pid === undefined) throw new Error(`${command} could not be started; is it installed?`);
+  return child.pid;
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !isZombie(pid);
+  } catch {
+    return false;
+  }
+}
+
+/** A dead child that nobody waited for still takes signals. */
+function isZombie(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** Ends a process: SIGTERM, and SIGKILL when it has not gone after `patienceMs`. */
+export async function stopProcess(
+  pid: number,
+  options: { signal?: NodeJS.Signals; patienceMs?: number } = {},
+): Promise<void> {
+  if (!isAlive(pid)) return;
+  process.kill(pid, options.signal ?? 'SIGTERM');
+  const deadline = Date.now() + (options.patienceMs ?? 15_000);
+  while (isAlive(pid)) {
+    if (Date.now() > deadline) process.kill(pid, 'SIGKILL');
+    await wait(30);
+  }
+}
+
+/** Polls until `probe` answers without an error; fails when the process died or time ran out. */
+export async function untilReady(
+  probe: () => Promise<unknown>,
+  options: { pid: number; name: string; log: string; seconds?: number },
+): Promise<void> {
+  const deadline = Date.now() + (options.seconds ?? 90) * 1000;
+  for (;;) {
+    try {
+      await probe();
+      return;
+    } catch (error) {
+      if (!isAlive(options.pid)) throw new Error(`${options.name} died while it started; see ${options.log}`);
+      if (Date.now() > deadline)
+        throw new Error(`${options.name} does not answer (${String(error)}); see ${options.log}`);
+      await wait(100);
+    }
+  }
+}
+
+export async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() =>
+        address && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port')),
+      );
+    });
+  });
+}
+
+/** A pid file: the pid of a server that is running, or null. */
+export function readPid(file: string): number | null {
+  if (!existsSync(file)) return null;
+  const pid = Number(readFileSync(file, 'utf8'));
+  return Number.isInteger(pid) && pid > 0 && isAlive(pid) ? pid : null;
+}
+
+export const writePid = (file: string, pid: number): void => writeFileSync(file, String(pid));
+export const removePid = (file: string): void => rmSync(file, { force: true });
