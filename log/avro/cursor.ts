@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /**
  * A position in Avro bytes, and the primitive readers of Avro's binary encoding.
  * https://avro.apache.org/docs/1.11.1/specification/#binary-encoding
@@ -36,6 +38,11 @@ export class Cursor {
     return Number(this.long());
   }
 
+  /** Refuses a count of items that the bytes left could not hold, however small an item is. */
+  expect(items: number): void {
+    if (items > this.bytes.length - this.at) throw new RangeError('a count is larger than what is left');
+  }
+
   double(): number {
     const value = this.bytes.readDoubleLE(this.at);
     this.at += 8;
@@ -58,7 +65,11 @@ export class Cursor {
 
   string(): string {
     const start = this.take(this.size());
-    return this.bytes.toString('utf8', start, this.at);
+    const text = this.bytes.toString('utf8', start, this.at);
+    // Decoding puts this character in place of bytes that are not UTF-8, which would lose them.
+    if (text.includes('\ufffd') && !isUtf8(this.bytes.subarray(start, this.at)))
+      throw new RangeError('a text is not UTF-8');
+    return text;
   }
 
   /** A copy: views outlive the batch that the bytes came in. */

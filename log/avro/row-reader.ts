@@ -1,5 +1,6 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Columns } from '../../core/column.ts';
-import { InsideoutError } from '../../core/errors.ts';
+import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
 import type { Row, Value } from '../../core/value.ts';
 import { Cursor } from './cursor.ts';
 import { compileSkip, type Skip } from './row-skip.ts';
@@ -21,6 +22,7 @@ export class RowReader {
   readonly #schemas: SchemaRegistry;
   readonly #columns: Columns;
   readonly #compiled = new Map<number, ReadRow>();
+  readonly #missing = new Map<number, { readonly error: InsideoutError; readonly until: number }>();
 
   constructor(schemas: SchemaRegistry, columns: Columns) {
     this.#schemas = schemas;
@@ -33,15 +35,39 @@ export class RowReader {
     return id === null ? undefined : this.#compiled.get(id);
   }
 
-  /** Fetches the schema of these bytes and compiles its reader. */
-  async prepare(bytes: Buffer): Promise<ReadRow> {
+  /**
+   * Fetches the schema of these bytes and compiles its reader. A schema that the registry does not have is asked
+   * for a few times, since its copies may lag behind, and then not again for a while.
+   */
+  async prepare(bytes: Buffer, signal?: AbortSignal): Promise<ReadRow> {
     const id = schemaIdOf(bytes);
     if (id === null) throw undecodable("the bytes do not begin with Confluent's framing");
-    const reader = compileRow(await this.#schemas.schema(id), this.#columns);
+    const reader = compileRow(await this.#fetch(id, signal), this.#columns);
     this.#compiled.set(id, reader);
     return reader;
   }
+
+  async #fetch(id: number, signal: AbortSignal | undefined): Promise<AvroSchema> {
+    const missing = this.#missing.get(id);
+    if (missing && Date.now() < missing.until) throw missing.error;
+    for (let attempt = 1; ; attempt++)
+      try {
+        return await this.#schemas.schema(id);
+      } catch (error) {
+        if (!isInsideoutError(error, 'SCHEMA_UNKNOWN')) throw error;
+        if (attempt === schemaAttempts) {
+          this.#missing.set(id, { error, until: Date.now() + missingMs });
+          throw error;
+        }
+        await wait(attempt * schemaRetryMs, undefined, signal ? { signal } : {});
+      }
+  }
 }
+
+/** How often a schema that the registry does not know is asked for. */
+export const schemaAttempts = 4;
+const schemaRetryMs = 250;
+const missingMs = 60_000;
 
 interface Field {
   readonly name: string;

@@ -76,7 +76,10 @@ function blocks(item: Skip): Skip {
     for (let count = cursor.size(); count !== 0; count = cursor.size()) {
       // A negative count says that the block's length in bytes follows.
       if (count < 0) cursor.take(cursor.size());
-      else for (let i = 0; i < count; i++) item(cursor);
+      else {
+        cursor.expect(count);
+        for (let i = 0; i < count; i++) item(cursor);
+      }
     }
   };
 }

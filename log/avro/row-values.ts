@@ -1,7 +1,7 @@
 import type { ColumnType } from '../../core/column.ts';
 import type { Value } from '../../core/value.ts';
 import type { Cursor } from './cursor.ts';
-import { parseArrayLiteral } from './row-array.ts';
+import { type ElementOf, parseArrayLiteral } from './row-array.ts';
 import type { AvroSchema } from './schema-registry.ts';
 
 /** Reads one value. `undefined` means that the value has no exact form in the declared type. */
@@ -10,12 +10,16 @@ export type ReadValue = (cursor: Cursor) => Value | undefined;
 /** Compiles the reader of a field that is declared as `type`; null when no value of it could ever fit. */
 export function compileValue(schema: AvroSchema, type: ColumnType | 'any'): ReadValue | null {
   if (Array.isArray(schema)) {
-    const branches = schema.map((branch) => compileValue(branch, type));
+    const element = elementOf(schema);
+    const branches = schema.map((branch) =>
+      branch === 'string' && type === 'array' ? readLiteral(element) : compileValue(branch, type),
+    );
     if (branches.every((branch, i) => branch === null || schema[i] === 'null')) return null;
     return (cursor) => {
       const branch = branches[cursor.size()];
-      if (!branch) throw new RangeError('a union branch does not exist, or does not fit');
-      return branch(cursor);
+      if (branch === undefined) throw new RangeError('a union branch does not exist');
+      // What cannot fit is not read, so nothing behind it can be either.
+      return branch === null ? undefined : branch(cursor);
     };
   }
   if (typeof schema === 'object' && schema.type !== 'array')
@@ -37,12 +41,42 @@ function readArray(items: AvroSchema): ReadValue | null {
         cursor.size();
         count = -count;
       }
+      cursor.expect(count);
       for (let i = 0; i < count; i++) values.push(item(cursor) ?? null);
     }
     return values;
   };
 }
 
+/** Array elements as the literal prints them, made what they are in an Avro array of the same column. */
+const elements: Readonly<Record<string, ElementOf>> = {
+  int: Number,
+  long: BigInt,
+  float: Number,
+  double: Number,
+  boolean: (text) => text === 't',
+  bytes: (text) => new Uint8Array(Buffer.from(text.slice(2), 'hex')),
+};
+
+/** The literal of an array that is not an Avro array: one of several dimensions, or with other bounds. */
+function readLiteral(element: string): ReadValue {
+  return (cursor) => parseArrayLiteral(cursor.string(), elements[element]);
+}
+
+/** The element type that a union's Avro array tells of. */
+function elementOf(union: readonly AvroSchema[]): string {
+  for (const branch of union) {
+    if (typeof branch === 'string' || Array.isArray(branch) || branch.type !== 'array') continue;
+    const items = [branch.items as AvroSchema].flat();
+    return items.find((item): item is string => typeof item === 'string' && item !== 'null') ?? 'string';
+  }
+  return 'string';
+}
+
+const asInt: ReadValue = (cursor) => {
+  const value = cursor.long();
+  return typeof value === 'number' && (value | 0) === value ? value : undefined;
+};
 const asNumber: ReadValue = (cursor) => {
   const value = cursor.long();
   return typeof value === 'number' ? value : undefined;
@@ -57,8 +91,8 @@ const asBytes: ReadValue = (cursor) => cursor.binary();
 
 /** From Avro's types to the declared ones; what is missing would lose something. */
 const scalars: Readonly<Record<string, Partial<Record<ColumnType | 'any', ReadValue>>>> = {
-  int: { int: asNumber, bigint: asBigint, float: asNumber, numeric: asDigits, text: asDigits, any: asNumber },
-  long: { int: asNumber, bigint: asBigint, numeric: asDigits, text: asDigits, any: asBigint },
+  int: { int: asInt, bigint: asBigint, float: asNumber, numeric: asDigits, text: asDigits, any: asNumber },
+  long: { int: asInt, bigint: asBigint, numeric: asDigits, text: asDigits, any: asBigint },
   double: { float: asDouble, any: asDouble },
   float: { float: asFloat, any: asFloat },
   boolean: { boolean: asBoolean, any: asBoolean },
@@ -69,7 +103,6 @@ const scalars: Readonly<Record<string, Partial<Record<ColumnType | 'any', ReadVa
     timestamp: asString,
     json: asString,
     any: asString,
-    // The literal of an array of several dimensions.
-    array: (cursor: Cursor) => parseArrayLiteral(cursor.string()),
+    array: readLiteral('string'),
   },
 };

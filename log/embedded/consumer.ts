@@ -73,15 +73,21 @@ async function assign(
   member: GroupMember | null,
   request: ConsumeRequest,
 ): Promise<void> {
+  // Leases that ran out may have passed to another member and back: then everything is claimed anew.
+  if (member?.expired(Date.now())) for (const reader of readers) revoke(reader, request);
   const held = member?.heartbeat(Date.now());
   for (const reader of readers) {
     const mine = held ? held.has(keyOf(reader)) : true;
-    if (!mine && reader.next !== null) {
-      reader.next = null;
-      request.revoked?.(reader.topic.name, reader.partition);
-    } else if (mine && reader.next === null)
+    if (!mine) revoke(reader, request);
+    else if (mine && reader.next === null)
       reader.next = await request.from(reader.topic.name, reader.partition);
   }
+}
+
+function revoke(reader: Reader, request: ConsumeRequest): void {
+  if (reader.next === null) return;
+  reader.next = null;
+  request.revoked?.(reader.topic.name, reader.partition);
 }
 
 function openReaders({ db, topics }: ConsumerParts, names: readonly string[]): Reader[] {

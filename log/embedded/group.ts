@@ -34,6 +34,11 @@ export class GroupMember {
     return now < this.#validUntil && this.#held.has(key);
   }
 
+  /** True when the leases ran out since the last heartbeat. */
+  expired(now: number): boolean {
+    return this.#validUntil > 0 && now >= this.#validUntil;
+  }
+
   /** Renews, gives up and takes partitions; returns those now held. */
   heartbeat(now: number): ReadonlySet<PartitionKey> {
     const held = this.#db.transaction(() => this.#exchange(now)).immediate();

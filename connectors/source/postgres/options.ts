@@ -10,21 +10,21 @@ export interface PostgresSourceOptions {
    * `schema.table` names. When given, the publication is created for them if it does not exist; when not, it
    * must exist and its tables are captured.
    */
-  readonly tables?: readonly string[];
+  readonly tables?: readonly string[] | undefined;
   /** Partitions of topics that do not exist yet. Default 4. */
-  readonly partitions?: number;
+  readonly partitions?: number | undefined;
   /** `initial` reads the tables that the Log does not hold yet; `never` starts with the changes. */
-  readonly snapshot?: 'initial' | 'never';
+  readonly snapshot?: 'initial' | 'never' | undefined;
   /** What TRUNCATE does to the views. Default `propagate`. */
-  readonly truncate?: 'propagate' | 'ignore';
+  readonly truncate?: 'propagate' | 'ignore' | undefined;
   /** Writes a logical message this often, for databases so idle that the slot would hold WAL. Default off. */
-  readonly heartbeatMs?: number;
+  readonly heartbeatMs?: number | undefined;
   /** Take a new slot and read every table again after the slot was lost. The operator's choice, never a default. */
-  readonly resnapshot?: boolean;
+  readonly resnapshot?: boolean | undefined;
   /** Called while tables are read, at most about ten times a second per table. */
-  readonly onProgress?: (progress: SnapshotProgress) => void;
+  readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
   /** Called once when a table has to be left out, with the error that says why and what mends it. */
-  readonly onTableStopped?: (table: string, error: Error) => void;
+  readonly onTableStopped?: ((table: string, error: Error) => void) | undefined;
 }
 
 export interface SnapshotProgress {

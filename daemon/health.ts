@@ -1,0 +1,87 @@
+/** A view whose lag has not moved for this long is not ready. */
+const stuckAfterMs = 30_000;
+
+export type UnitState = 'starting' | 'running' | 'waiting' | 'stopped';
+
+interface Unit {
+  state: UnitState;
+  reason: string | null;
+  connected: boolean;
+  readonly lag: Map<number, number>;
+  movedAt: number;
+}
+
+/** Why a process is not ready. Empty when it is. */
+export interface NotReady {
+  readonly unit: string;
+  readonly reason: string;
+}
+
+/**
+ * What the probes answer from. Ready means that the work goes on: the slot is being read, and every view has
+ * caught up or is catching up. That the process runs is `/healthz`'s question alone.
+ */
+export class Health {
+  readonly #units = new Map<string, Unit & { readonly kind: 'source' | 'view' }>();
+  readonly #now: () => number;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
+
+  add(kind: 'source' | 'view', name: string): void {
+    this.#units.set(name, {
+      kind,
+      state: 'starting',
+      reason: null,
+      connected: false,
+      lag: new Map(),
+      movedAt: this.#now(),
+    });
+  }
+
+  state(name: string, state: UnitState, reason: string | null = null): void {
+    const unit = this.#units.get(name);
+    if (!unit) return;
+    unit.state = state;
+    unit.reason = reason;
+  }
+
+  connected(source: string, active: boolean): void {
+    const unit = this.#units.get(source);
+    if (unit) unit.connected = active;
+  }
+
+  applied(view: string, partition: number, lag: number): void {
+    const unit = this.#units.get(view);
+    if (!unit) return;
+    unit.lag.set(partition, lag);
+    unit.movedAt = this.#now();
+  }
+
+  revoked(view: string, partition: number): void {
+    this.#units.get(view)?.lag.delete(partition);
+  }
+
+  /** Set while something is being waited for, null when it works again. */
+  retrying(view: string, reason: string | null): void {
+    const unit = this.#units.get(view);
+    if (unit && unit.state !== 'stopped') this.state(view, reason === null ? 'running' : 'waiting', reason);
+  }
+
+  notReady(): NotReady[] {
+    const reasons: NotReady[] = [];
+    for (const [name, unit] of this.#units) {
+      const lag = [...unit.lag.values()].reduce((sum, n) => sum + n, 0);
+      if (unit.state !== 'running') reasons.push({ unit: name, reason: unit.reason ?? `is ${unit.state}` });
+      else if (unit.kind === 'source' && !unit.connected)
+        reasons.push({ unit: name, reason: 'the slot is not being read' });
+      else if (lag > 0 && this.#now() - unit.movedAt > stuckAfterMs)
+        reasons.push({
+          unit: name,
+          reason: `is ${lag} records behind and has not moved for ${stuckAfterMs / 1000} s`,
+        });
+    }
+    return reasons;
+  }
+}

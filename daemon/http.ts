@@ -1,0 +1,55 @@
+import type { AddressInfo } from 'node:net';
+import { serve } from '@hono/node-server';
+import { Hono } from 'hono';
+import { InsideoutError } from '../core/errors.ts';
+import type { Health } from './health.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface RunningHttp {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Serves `/healthz`, `/readyz` and `/metrics`. Errors: `CONFIG_INVALID` when the port is taken. */
+export function serveHttp(
+  options: { host: string; port: number },
+  parts: { health: Health; metrics: Metrics },
+): Promise<RunningHttp> {
+  const app = new Hono();
+  app.get('/healthz', (c) => c.json({ ok: true }));
+  app.get('/readyz', (c) => {
+    const waitingFor = parts.health.notReady();
+    return c.json({ ready: waitingFor.length === 0, waitingFor }, waitingFor.length === 0 ? 200 : 503);
+  });
+  app.get('/metrics', async (c) =>
+    c.body(await parts.metrics.registry.metrics(), 200, {
+      'content-type': parts.metrics.registry.contentType,
+    }),
+  );
+  return new Promise((resolve, reject) => {
+    const server = serve(
+      { fetch: app.fetch, hostname: options.host, port: options.port },
+      (info: AddressInfo) =>
+        resolve({
+          url: `http://${options.host}:${info.port}`,
+          close: () =>
+            new Promise((done) => {
+              server.close(() => done());
+              if ('closeAllConnections' in server) server.closeAllConnections();
+            }),
+        }),
+    );
+    server.once('error', (error: Error & { code?: string }) =>
+      reject(
+        new InsideoutError(
+          'CONFIG_INVALID',
+          `The port ${options.port} on ${options.host} cannot be used (${error.code}).`,
+          {
+            hint: 'Give another with `http: { port }` or --http-port, 0 for any, or switch it off with `http: false`.',
+            cause: error,
+          },
+        ),
+      ),
+    );
+  });
+}

@@ -1,0 +1,118 @@
+import type { ViewStore } from '../connectors/sink/view-store.ts';
+import { pump } from '../connectors/source/pump.ts';
+import type { InsideoutError } from '../core/errors.ts';
+import { runView } from '../materializer/run-view.ts';
+import type { ViewDefinition } from '../materializer/view-definition.ts';
+import type { CheckedConfig } from './config/check.ts';
+import { Health } from './health.ts';
+import { serveHttp } from './http.ts';
+import type { Logger } from './logger.ts';
+import { Metrics } from './metrics.ts';
+import { type SupervisorEvents, supervise, type Unit } from './supervisor.ts';
+import { makeSource, openLog, openStore, type SourceHooks } from './wiring.ts';
+
+export interface DaemonOptions {
+  readonly config: CheckedConfig;
+  readonly sources: readonly string[];
+  readonly views: readonly ViewDefinition[];
+  readonly hooks: SourceHooks;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs sources and views until the signal aborts, with the probes beside them. Returns the errors that an
+ * operator must mend; none when it was stopped.
+ */
+export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[]> {
+  const { config, logger, signal } = options;
+  const health = new Health();
+  const metrics = new Metrics(health);
+  const http = config.http === false ? null : await serveHttp(config.http, { health, metrics });
+  if (http) logger.info({ url: http.url }, 'probes and metrics are served');
+  const units = [
+    ...options.sources.map((name) => sourceUnit(name, options, metrics)),
+    ...options.views.map((view) => viewUnit(view, options, metrics)),
+  ];
+  for (const unit of units) health.add(unit.kind, unit.name);
+  try {
+    return await supervise(units, { signal, events: events(health, logger) });
+  } finally {
+    await http?.close();
+    logger.info('stopped');
+  }
+}
+
+/** Each unit opens its own connections, so that one which hangs or breaks takes no other with it. */
+function sourceUnit(name: string, options: DaemonOptions, metrics: Metrics): Unit {
+  const { config, logger } = options;
+  const hooks: SourceHooks = {
+    ...options.hooks,
+    onTableStopped: (table, error) => {
+      logger.error(
+        { source: name, table, code: (error as InsideoutError).code, mend: (error as InsideoutError).hint },
+        error.message,
+      );
+      options.hooks.onTableStopped?.(table, error);
+    },
+  };
+  return {
+    kind: 'source',
+    name,
+    run: async (signal) => {
+      const log = await openLog(config);
+      try {
+        await pump({
+          source: makeSource(config, name, { log, hooks }),
+          log,
+          signal,
+          observe: metrics.source(name),
+        });
+      } finally {
+        await log.close();
+      }
+    },
+  };
+}
+
+function viewUnit(view: ViewDefinition, { config }: DaemonOptions, metrics: Metrics): Unit {
+  const { name } = view.shape;
+  return {
+    kind: 'view',
+    name,
+    run: async (signal) => {
+      const log = await openLog(config);
+      let store: ViewStore | null = null;
+      try {
+        store = await openStore(config, view.store);
+        await runView({ view, log, store, signal, observe: metrics.view(name) });
+      } finally {
+        await store?.close();
+        await log.close();
+      }
+    },
+  };
+}
+
+function events(health: Health, logger: Logger): SupervisorEvents {
+  return {
+    started: (unit) => {
+      health.state(unit.name, 'running');
+      logger.info({ [unit.kind]: unit.name }, 'started');
+    },
+    restarting: (unit, error, delayMs) => {
+      health.state(unit.name, 'waiting', error.message);
+      logger.warn({ [unit.kind]: unit.name, code: error.code, delayMs }, error.message);
+    },
+    stopped: (unit, error) => {
+      health.state(unit.name, 'stopped', error.message);
+      logger.error(
+        { [unit.kind]: unit.name, code: error.code, mend: error.hint, ...stack(error, logger) },
+        error.message,
+      );
+    },
+  };
+}
+
+const stack = (error: InsideoutError, logger: Logger) =>
+  logger.isLevelEnabled('debug') ? { stack: error.stack, cause: error.cause } : {};

@@ -1,0 +1,60 @@
+import type { ViewStore } from '../connectors/sink/view-store.ts';
+import { type Finding, inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
+import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
+import { postgresSource } from '../connectors/source/postgres/postgres-source.ts';
+import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';
+import type { Source } from '../connectors/source/source.ts';
+import { InsideoutError } from '../core/errors.ts';
+import type { Log } from '../log/log.ts';
+import type { CheckedConfig } from './config/check.ts';
+
+/** From a config to the things it names: the one file that knows the concrete connectors, loaded when needed. */
+export async function openLog(config: CheckedConfig): Promise<Log> {
+  const { log } = config;
+  if (log.kind === 'embedded')
+    return (await import('../log/embedded/embedded-log.ts')).openEmbeddedLog({ path: log.path });
+  return (await import('../log/kafka/kafka-log.ts')).openKafkaLog(log);
+}
+
+export async function openStore(config: CheckedConfig, name: string): Promise<ViewStore> {
+  const store = config.stores[name];
+  if (!store) throw unknown('store', name, Object.keys(config.stores));
+  switch (store.kind) {
+    case 'sqlite':
+      return (await import('../connectors/sink/sqlite/sqlite-store.ts')).openSqliteStore(store);
+    case 'redis':
+      return (await import('../connectors/sink/redis/redis-store.ts')).openRedisStore(store);
+    case 'cassandra':
+      return (await import('../connectors/sink/cassandra/cassandra-store.ts')).openCassandraStore(store);
+  }
+}
+
+export type SourceHooks = Pick<PostgresSourceOptions, 'onProgress' | 'onTableStopped' | 'resnapshot'>;
+
+export function makeSource(
+  config: CheckedConfig,
+  name: string,
+  parts: { log: Log; hooks: SourceHooks },
+): Source {
+  return postgresSource({ ...sourceOptions(config, name), ...parts.hooks }, parts.log);
+}
+
+export const inspectSource = (config: CheckedConfig, name: string): Promise<Finding[]> =>
+  inspectPostgres(sourceOptions(config, name));
+export const sourceSlot = (config: CheckedConfig, name: string): Promise<SlotStatus> =>
+  slotStatus(sourceOptions(config, name));
+export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boolean> =>
+  dropSlot(sourceOptions(config, name));
+
+function sourceOptions(config: CheckedConfig, name: string): PostgresSourceOptions {
+  const source = config.sources[name];
+  if (!source) throw unknown('source', name, Object.keys(config.sources));
+  const { kind: _kind, ...options } = source;
+  return { name, ...options };
+}
+
+function unknown(what: string, name: string, known: readonly string[]): InsideoutError {
+  return new InsideoutError('USAGE', `There is no ${what} "${name}" in the config.`, {
+    hint: known.length > 0 ? `Known: ${known.join(', ')}.` : `Add it to the config.`,
+  });
+}

@@ -1,0 +1,62 @@
+import { type ErrorCode, InsideoutError } from '../../core/errors.ts';
+
+/** An error of kafkajs as one of ours, by its class name and the broker's error type. */
+export function classifyKafka(error: unknown, doing: string): InsideoutError {
+  if (error instanceof InsideoutError) return error;
+  const causes = chain(error);
+  const types = causes.map((e) => e.type).filter((t) => t !== undefined);
+  const names = causes.map((e) => e.name);
+  const make = (code: ErrorCode, message: string, hint: string) =>
+    new InsideoutError(code, message, { hint, cause: error });
+  if (types.some((t) => /MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE/.test(t)))
+    return make(
+      'LOG_RECORD_TOO_LARGE',
+      `Kafka refuses a record as too large while ${doing}.`,
+      'Raise max.message.bytes of the topic, or leave the large column out of the publication.',
+    );
+  if (
+    types.some((t) => /AUTHORIZATION_FAILED|SASL_AUTHENTICATION_FAILED|ILLEGAL_SASL/.test(t)) ||
+    names.some((n) => /SASL/.test(n))
+  )
+    return make(
+      'LOG_AUTH',
+      `Kafka refuses the access while ${doing}.`,
+      "Correct `sasl` in the Log's config, or grant the principal access to the topics and groups.",
+    );
+  if (
+    types.some((t) =>
+      /INVALID_REPLICATION_FACTOR|INVALID_PARTITIONS|INVALID_CONFIG|INVALID_TOPIC|POLICY_VIOLATION/.test(t),
+    )
+  )
+    return make(
+      'LOG_TOPIC',
+      `Kafka refuses to create a topic while ${doing} (${types[0]}).`,
+      'Set `replicationFactor` to at most the number of brokers, and check the topic policies.',
+    );
+  return make(
+    'LOG_UNREACHABLE',
+    `Kafka does not answer while ${doing}${types[0] ? ` (${types[0]})` : ''}.`,
+    "Start Kafka, or correct `brokers` in the Log's config.",
+  );
+}
+
+interface Cause {
+  name: string;
+  type: string | undefined;
+}
+
+/** kafkajs wraps the broker's error in others, by `cause` or `originalError`; several come as `errors`. */
+function chain(error: unknown, depth = 0): Cause[] {
+  if (typeof error !== 'object' || error === null || depth > 5) return [];
+  const e = error as {
+    name?: string;
+    type?: string;
+    cause?: unknown;
+    originalError?: unknown;
+    errors?: unknown[];
+  };
+  return [
+    { name: e.name ?? '', type: e.type },
+    ...[e.cause, e.originalError, ...(e.errors ?? [])].flatMap((inner) => chain(inner, depth + 1)),
+  ];
+}
