@@ -3,7 +3,7 @@ import { type Finding, inspect as inspectPostgres } from '../connectors/source/p
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
 import { postgresSource } from '../connectors/source/postgres/postgres-source.ts';
 import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';
-import type { Source } from '../connectors/source/source.ts';
+import type { Finding, Source } from '../connectors/source/source.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Log } from '../log/log.ts';
 import type { CheckedConfig } from './config/check.ts';

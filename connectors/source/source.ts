@@ -36,3 +36,21 @@ export interface SourceBatch {
   /** Commit time of the newest transaction in the batch, milliseconds since 1970; null when there is none. */
   readonly committedAt: number | null;
 }
+
+/** How far the snapshot of a table is. */
+export interface SnapshotProgress {
+  readonly table: string;
+  readonly rows: number;
+  /** An estimate; null when there is none. */
+  readonly estimatedRows: number | null;
+  readonly done: boolean;
+}
+
+/** One thing that was looked at in a source, and how to mend it when it is not well. */
+export interface Finding {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly severity: 'error' | 'warning' | 'info';
+  readonly message: string;
+  readonly mend: string | null;
+}

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { type InsideoutError, toInsideoutError } from '../../../core/errors.ts';
+import type { Finding } from '../source.ts';
 import {
   type CatalogTable,
   identityProblem,
@@ -12,15 +13,6 @@ import type { PostgresSourceOptions } from './options.ts';
 import { readSlot } from './slot.ts';
 import { qualifiedName } from './tables.ts';
 import { TypeCatalog } from './types.ts';
-
-/** One thing that was looked at, and how to mend it when it is not well. */
-export interface Finding {
-  readonly check: string;
-  readonly ok: boolean;
-  readonly severity: 'error' | 'warning' | 'info';
-  readonly message: string;
-  readonly mend: string | null;
-}
 
 /** Slots that hold back more WAL than this are worth a warning. */
 const retainedWarningBytes = 1 << 30;

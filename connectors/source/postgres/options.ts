@@ -1,3 +1,5 @@
+import type { SnapshotProgress } from '../source.ts';
+
 /** How a Postgres database is captured. */
 export interface PostgresSourceOptions {
   /** Prefix of the topics; `[a-z_][a-z0-9_]*`. */
@@ -25,14 +27,6 @@ export interface PostgresSourceOptions {
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
   /** Called once when a table has to be left out, with the error that says why and what mends it. */
   readonly onTableStopped?: ((table: string, error: Error) => void) | undefined;
-}
-
-export interface SnapshotProgress {
-  readonly table: string;
-  readonly rows: number;
-  /** The planner's estimate; null when the table was never analysed. */
-  readonly estimatedRows: number | null;
-  readonly done: boolean;
 }
 
 export const defaultPartitions = 4;

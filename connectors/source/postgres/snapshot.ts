@@ -1,10 +1,10 @@
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { LogRecord } from '../../../log/log.ts';
+import type { SnapshotProgress } from '../source.ts';
 import type { CatalogTable } from './catalog.ts';
 import { quoteIdent, quoteText } from './connection.ts';
 import { CopyTextParser } from './copy-text.ts';
-import type { SnapshotProgress } from './options.ts';
 import { type Origin, RecordBatch } from './record-batch.ts';
 import { type PreparedTable, qualifiedName } from './tables.ts';
 

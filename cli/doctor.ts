@@ -1,0 +1,86 @@
+import { Command } from 'commander';
+import type { Finding } from '../connectors/source/source.ts';
+import { type InsideoutError, toInsideoutError } from '../core/errors.ts';
+import type { CheckedConfig } from '../daemon/config/check.ts';
+import { inspectSource, openLog, openStore } from '../daemon/wiring.ts';
+import { config, globals } from './context.ts';
+import { exit, report } from './output.ts';
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('check every connection and setting, and print the mend of what is wrong; changes nothing')
+    .action(async (_options: object, command: Command) => {
+      const loaded = await config(command);
+      const findings = (await Promise.all([...sources(loaded), checkLog(loaded), ...stores(loaded)])).flat();
+      const wrong = findings.filter((f) => f.severity === 'error');
+      report(globals(command).json, { ok: wrong.length === 0, findings }, () =>
+        findings.map(line).join('\n'),
+      );
+      if (wrong.length > 0) process.exitCode = exit.operator;
+    });
+}
+
+const sources = (loaded: CheckedConfig): Promise<Finding[]>[] =>
+  Object.keys(loaded.sources).map(async (name) =>
+    (await inspectSource(loaded, name)).map((f) => ({ ...f, check: `source ${name}: ${f.check}` })),
+  );
+
+async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  try {
+    const log = await openLog(loaded);
+    try {
+      const topics = await log.topics();
+      findings.push(fine('log', `The Log answers; it has ${topics.length} topics.`));
+      const missing = loaded.views.map((v) => v.from).filter((t) => !topics.includes(t));
+      for (const topic of new Set(missing))
+        findings.push(fine(`topic ${topic}`, `The topic ${topic} will be created when its source starts.`));
+      if (loaded.log.kind === 'kafka') {
+        await log.schemas.schema(2_147_483_647).catch((error: unknown) => {
+          if (toInsideoutError(error).code !== 'SCHEMA_UNKNOWN') throw error;
+        });
+        findings.push(fine('registry', 'The schema registry answers.'));
+      }
+    } finally {
+      await log.close();
+    }
+  } catch (error) {
+    findings.push(failed('log', toInsideoutError(error)));
+  }
+  return findings;
+}
+
+const stores = (loaded: CheckedConfig): Promise<Finding[]>[] =>
+  Object.keys(loaded.stores).map(async (name) => {
+    try {
+      const store = await openStore(loaded, name);
+      try {
+        await store.ping();
+        return [fine(`store ${name}`, 'The store answers.')];
+      } finally {
+        await store.close();
+      }
+    } catch (error) {
+      return [failed(`store ${name}`, toInsideoutError(error))];
+    }
+  });
+
+function line(f: Finding): string {
+  const mark = f.severity === 'error' ? 'fail' : f.severity === 'warning' ? 'warn' : 'ok  ';
+  return `${mark}  ${f.check}: ${f.message}${f.mend ? `\n      mend: ${f.mend}` : ''}`;
+}
+
+const fine = (check: string, message: string): Finding => ({
+  check,
+  ok: true,
+  severity: 'info',
+  message,
+  mend: null,
+});
+const failed = (check: string, error: InsideoutError): Finding => ({
+  check,
+  ok: false,
+  severity: 'error',
+  message: error.message,
+  mend: error.hint,
+});

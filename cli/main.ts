@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { dlqCommand } from './dlq.ts';
+import { doctorCommand } from './doctor.ts';
+import { getCommand } from './get.ts';
+import { initCommand } from './init.ts';
+import { exit, reportError } from './output.ts';
+import { slotCommand } from './slot.ts';
+import { sourceCommand } from './source.ts';
+import { statusCommand } from './status.ts';
+import { upCommand } from './up.ts';
+import { viewCommand } from './view.ts';
+
+/** The version in package.json, which lies one folder up in a clone and two in the published package. */
+function version(): string {
+  for (const path of ['../package.json', '../../package.json'])
+    try {
+      return (JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string })
+        .version;
+    } catch {}
+  return 'unknown';
+}
+
+const program = new Command('insideout')
+  .description(
+    'Postgres changes into a log, and from the log into views that can be thrown away and built again.',
+  )
+  .version(version())
+  .option('-c, --config <file>', 'config file (default: insideout.config.ts, .js or .yaml in this folder)')
+  .option('--json', 'print answers and errors as JSON')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText('after', '\nExit codes: 0 ok, 1 failed, 2 wrong usage or config, 3 an operator must act.');
+
+for (const command of [
+  initCommand,
+  doctorCommand,
+  upCommand,
+  sourceCommand,
+  viewCommand,
+  statusCommand,
+  getCommand,
+  slotCommand,
+  dlqCommand,
+])
+  program.addCommand(inherit(command()));
+
+/** Subcommands do not take over the program's handling of wrong usage by themselves. */
+function inherit(command: Command): Command {
+  command.exitOverride().configureHelp({ showGlobalOptions: true });
+  command.commands.forEach(inherit);
+  return command;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exit.ok : exit.usage;
+  else
+    process.exitCode = reportError(
+      error,
+      program.opts<{ json?: boolean }>().json === true || process.argv.includes('--json'),
+    );
+}

@@ -1,0 +1,62 @@
+import { Command } from 'commander';
+import { readStatus, type Status } from '../daemon/status.ts';
+import { config, globals } from './context.ts';
+import { exit, report, table } from './output.ts';
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description(
+      'show slots, topics, views with their lag, and dead letters; works when daemons are down, too',
+    )
+    .action(async (_options: object, command: Command) => {
+      const status = await readStatus(await config(command));
+      report(globals(command).json, status, () => human(status));
+      if (status.logError || [...status.sources, ...status.views].some((s) => s.error))
+        process.exitCode = exit.failed;
+    });
+}
+
+function human(status: Status): string {
+  const parts: string[] = [];
+  if (status.sources.length > 0)
+    parts.push(
+      table(
+        ['SOURCE', 'SLOT', 'STATE', 'CONFIRMED', 'WAL HELD'],
+        status.sources.map((s) => [
+          s.name,
+          s.slot,
+          s.error ?? (s.exists ? (s.active ? 'active' : 'idle') : 'no slot yet'),
+          s.confirmedLsn ?? '-',
+          bytes(s.retainedBytes),
+        ]),
+      ),
+    );
+  if (status.logError) parts.push(`LOG  ${status.logError}`);
+  if (status.topics.length > 0)
+    parts.push(
+      table(
+        ['TOPIC', 'PARTITIONS', 'RECORDS'],
+        status.topics.map((t) => [t.name, t.partitions, t.records]),
+      ),
+    );
+  if (status.views.length > 0)
+    parts.push(
+      table(
+        ['VIEW', 'STORE', 'GENERATION', 'LAG', 'DEAD LETTERS', 'STATE'],
+        status.views.map((v) => [
+          v.name,
+          v.store,
+          v.generation ?? '-',
+          v.lag ?? '-',
+          v.deadLetters,
+          v.error ?? (v.generation === null ? 'not built yet' : v.lag === 0 ? 'caught up' : 'behind'),
+        ]),
+      ),
+    );
+  return parts.join('\n\n') || 'the config is empty';
+}
+
+function bytes(n: number | null): string {
+  if (n === null) return '-';
+  return n < 1 << 20 ? `${Math.ceil(n / 1024)} KiB` : `${(n / (1 << 20)).toFixed(1)} MiB`;
+}

@@ -1,0 +1,115 @@
+import type { ViewStore } from '../connectors/sink/view-store.ts';
+import { toInsideoutError } from '../core/errors.ts';
+import { formatLsn } from '../core/lsn.ts';
+import type { GenerationId } from '../core/view.ts';
+import type { Log } from '../log/log.ts';
+import type { ViewDefinition } from '../materializer/view-definition.ts';
+import type { CheckedConfig } from './config/check.ts';
+import { openLog, openStore, sourceSlot } from './wiring.ts';
+
+export interface SourceStatus {
+  readonly name: string;
+  readonly slot: string;
+  readonly exists: boolean;
+  readonly active: boolean;
+  readonly confirmedLsn: string | null;
+  readonly retainedBytes: number | null;
+  readonly walStatus: string | null;
+  readonly error: string | null;
+}
+
+export interface ViewStatus {
+  readonly name: string;
+  readonly store: string;
+  readonly topic: string;
+  readonly generation: GenerationId | null;
+  /** Records of the topic that are not applied yet; null when it cannot be told. */
+  readonly lag: number | null;
+  readonly deadLetters: number;
+  readonly error: string | null;
+}
+
+export interface Status {
+  readonly sources: SourceStatus[];
+  readonly topics: { readonly name: string; readonly partitions: number; readonly records: number }[];
+  readonly views: ViewStatus[];
+  readonly logError: string | null;
+}
+
+/** How things are, asked of Postgres, the Log and the stores themselves: daemons need not run. */
+export async function readStatus(config: CheckedConfig): Promise<Status> {
+  const sources = await Promise.all(Object.keys(config.sources).map((name) => readSource(config, name)));
+  let log: Log | null = null;
+  try {
+    log = await openLog(config);
+    const names = await log.topics();
+    const offsets = await log.offsets(names);
+    const topics = names.map((name) => {
+      const parts = [...offsets]
+        .filter(([key]) => key.slice(0, key.lastIndexOf('/')) === name)
+        .map(([, o]) => o);
+      return { name, partitions: parts.length, records: parts.reduce((sum, o) => sum + o.end - o.first, 0) };
+    });
+    const ends = new Map([...offsets].map(([key, o]) => [key, o.end]));
+    const views = await Promise.all(config.views.map((view) => readView(config, view, { ends, topics })));
+    return { sources, topics, views, logError: null };
+  } catch (error) {
+    return { sources, topics: [], views: [], logError: toInsideoutError(error).message };
+  } finally {
+    await log?.close();
+  }
+}
+
+async function readSource(config: CheckedConfig, name: string): Promise<SourceStatus> {
+  const slot = config.sources[name]!.slot;
+  try {
+    const { confirmedLsn, restartLsn: _restart, ...rest } = await sourceSlot(config, name);
+    return {
+      name,
+      slot,
+      ...rest,
+      confirmedLsn: confirmedLsn === null ? null : formatLsn(confirmedLsn),
+      error: null,
+    };
+  } catch (error) {
+    return {
+      name,
+      slot,
+      exists: false,
+      active: false,
+      confirmedLsn: null,
+      retainedBytes: null,
+      walStatus: null,
+      error: toInsideoutError(error).message,
+    };
+  }
+}
+
+async function readView(
+  config: CheckedConfig,
+  view: ViewDefinition,
+  known: { ends: ReadonlyMap<string, number>; topics: Status['topics'] },
+): Promise<ViewStatus> {
+  const base = {
+    name: view.shape.name,
+    store: view.store,
+    topic: view.from,
+    deadLetters: known.topics.find((t) => t.name === `${view.from}.dlq`)?.records ?? 0,
+  };
+  let store: ViewStore | null = null;
+  try {
+    store = await openStore(config, view.store);
+    const generation = await store.active(view.shape.name);
+    if (generation === null) return { ...base, generation, lag: null, error: null };
+    const checkpoint = await (await store.open(view.shape, generation)).checkpoint();
+    let lag = 0;
+    for (const [key, end] of known.ends)
+      if (key.slice(0, key.lastIndexOf('/')) === view.from)
+        lag += Math.max(0, end - (checkpoint.get(key) ?? 0));
+    return { ...base, generation, lag, error: null };
+  } catch (error) {
+    return { ...base, generation: null, lag: null, error: toInsideoutError(error).message };
+  } finally {
+    await store?.close();
+  }
+}
