@@ -1,6 +1,6 @@
-import type { InsideoutError } from '../core/errors.ts';
-import type { Offset } from '../core/position.ts';
-import type { Headers, Log, StoredRecord } from '../log/log.ts';
+import { type InsideoutError, isInsideoutError } from '../core/errors.ts';
+import { type Offset, partitionKey } from '../core/position.ts';
+import type { Headers, Log, LogRecord, StoredRecord } from '../log/log.ts';
 
 /** Where a record failed: its bytes, its values, or the store. */
 export type Stage = 'decode' | 'convert' | 'store';
@@ -17,6 +17,7 @@ export interface DeadLetter {
   readonly attempts: number;
   /** When it was set aside, milliseconds since 1970. */
   readonly time: number;
+  /** The record's own bytes. `value` is null for a tombstone, and for a record too large to be kept. */
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   /** The record's own headers. */
@@ -39,58 +40,102 @@ export interface FailedRecord {
 }
 
 /**
- * Sets records aside, durably before it resolves. A crash before the view's checkpoint moved sets the same
- * record aside again; origin and view identify it, and listing shows it once.
+ * Sets records aside, durably before it resolves, in `<topic>.dlq`: a topic that is kept for ever, with one
+ * partition unless it was created with more. A crash before the view's checkpoint moved sets the same record
+ * aside again; its origin and the view identify it, so that reading shows it once, as it was last.
  */
-export async function writeDeadLetters(log: Log, failed: readonly FailedRecord[]): Promise<void> {
-  const topics = [...new Set(failed.map((f) => deadLetterTopic(f.topic)))];
-  const existing = await log.partitions(topics);
-  await log.ensureTopics(
-    topics
-      .filter((t) => !existing.has(t))
-      .map((name) => ({ name, partitions: 1, cleanup: 'delete', retentionMs: -1 })),
-  );
-  const now = Date.now();
-  await log.append(
-    failed.map((f) => ({
-      topic: deadLetterTopic(f.topic),
-      partition: 0,
-      key: f.record.key ?? Buffer.alloc(0),
-      value: f.record.value,
-      timestamp: now,
-      headers: {
-        ...f.record.headers,
-        [`${prefix}topic`]: f.topic,
-        [`${prefix}partition`]: String(f.partition),
-        [`${prefix}offset`]: String(f.record.offset),
-        [`${prefix}view`]: f.view,
-        [`${prefix}stage`]: f.stage,
-        [`${prefix}code`]: f.error.code,
-        [`${prefix}message`]: f.error.message,
-        [`${prefix}attempts`]: String(f.attempts),
-        [`${prefix}time`]: String(now),
-      },
-    })),
-  );
+export async function writeDeadLetters(
+  log: Log,
+  failed: readonly FailedRecord[],
+  now = Date.now(),
+): Promise<void> {
+  const partitions = await ensured(log, [...new Set(failed.map((f) => deadLetterTopic(f.topic)))]);
+  const letters = failed.map((f) => letterOf(f, partitions.get(deadLetterTopic(f.topic)) ?? 1, now));
+  try {
+    await log.append(letters);
+  } catch (error) {
+    if (!isInsideoutError(error, 'LOG_RECORD_TOO_LARGE')) throw error;
+    for (const letter of letters) await appendSmaller(log, letter);
+  }
 }
 
-/** The dead letters of a topic, oldest first, each origin and view once. */
-export async function readDeadLetters(log: Log, topic: string, limit = 1000): Promise<DeadLetter[]> {
+/** With its headers a letter can be larger than the record was. Where it came from is worth more than its bytes. */
+async function appendSmaller(log: Log, letter: LogRecord): Promise<void> {
+  await log.recover();
+  try {
+    await log.append([letter]);
+  } catch (error) {
+    if (!isInsideoutError(error, 'LOG_RECORD_TOO_LARGE') || letter.value === null) throw error;
+    await log.recover();
+    await log.append([
+      { ...letter, value: null, headers: { ...letter.headers, [`${prefix}omitted`]: 'value' } },
+    ]);
+  }
+}
+
+async function ensured(log: Log, topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+  const existing = await log.partitions(topics);
+  const missing = topics.filter((t) => !existing.has(t));
+  if (missing.length > 0)
+    await log.ensureTopics(
+      missing.map((name) => ({ name, partitions: 1, cleanup: 'delete', retentionMs: -1 })),
+    );
+  return existing;
+}
+
+function letterOf(f: FailedRecord, partitions: number, now: number): LogRecord {
+  return {
+    topic: deadLetterTopic(f.topic),
+    // All letters of a partition stay in one, so that the last of two for the same record is known.
+    partition: f.partition % partitions,
+    key: f.record.key ?? Buffer.alloc(0),
+    value: f.record.value,
+    timestamp: now,
+    headers: {
+      ...f.record.headers,
+      [`${prefix}topic`]: f.topic,
+      [`${prefix}partition`]: String(f.partition),
+      [`${prefix}offset`]: String(f.record.offset),
+      [`${prefix}view`]: f.view,
+      [`${prefix}stage`]: f.stage,
+      [`${prefix}code`]: f.error.code,
+      [`${prefix}message`]: f.error.message,
+      [`${prefix}attempts`]: String(f.attempts),
+      [`${prefix}time`]: String(now),
+      ...(f.record.key === null ? { [`${prefix}omitted`]: 'key' } : {}),
+    },
+  };
+}
+
+/** How many letters a topic's dead letters hold; one that was set aside again after a crash counts again. */
+export async function countDeadLetters(log: Log, topic: string): Promise<number> {
+  const ranges = await log.offsets([deadLetterTopic(topic)]);
+  return [...ranges.values()].reduce((sum, { first, end }) => sum + end - first, 0);
+}
+
+/** The dead letters of a topic, oldest first, each origin and view once; at most `limit` (1,000) of them. */
+export async function readDeadLetters(
+  log: Log,
+  topic: string,
+  options: { limit?: number; signal?: AbortSignal } = {},
+): Promise<DeadLetter[]> {
   const name = deadLetterTopic(topic);
+  const limit = options.limit ?? 1000;
   const ranges = await log.offsets([name]);
-  const wanted = new Map([...ranges].filter(([, r]) => r.end > r.first));
+  const unread = new Map([...ranges].filter(([, r]) => r.end > r.first).map(([key, r]) => [key, r.end]));
   const letters = new Map<string, DeadLetter>();
-  if (wanted.size === 0) return [];
+  if (unread.size === 0) return [];
   const stop = new AbortController();
-  const from = async (t: string, partition: number) => ranges.get(`${t}/${partition}`)?.first ?? 0;
-  for await (const batch of log.consume({ topics: [name], from, signal: stop.signal })) {
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  const from = async (t: string, partition: number) => ranges.get(partitionKey(t, partition))?.first ?? 0;
+  for await (const batch of log.consume({ topics: [name], from, signal })) {
     for (const record of batch.records) {
       const letter = parse(record);
       letters.set(`${letter.topic}/${letter.partition}/${letter.offset}/${letter.view}`, letter);
     }
-    const key = `${batch.topic}/${batch.partition}`;
-    if (batch.next >= (wanted.get(key)?.end ?? 0)) wanted.delete(key);
-    if (wanted.size === 0 || letters.size >= limit) break;
+    const key = partitionKey(batch.topic, batch.partition);
+    if (batch.next >= (unread.get(key) ?? 0)) unread.delete(key);
+    if (unread.size === 0 || letters.size >= limit) break;
   }
   stop.abort();
   return [...letters.values()].slice(0, limit);
@@ -108,7 +153,7 @@ function parse(record: StoredRecord): DeadLetter {
     message: text('message'),
     attempts: Number(text('attempts')),
     time: Number(text('time')),
-    key: record.key,
+    key: text('omitted') === 'key' ? null : record.key,
     value: record.value,
     headers: Object.fromEntries(Object.entries(record.headers).filter(([name]) => !name.startsWith(prefix))),
   };

@@ -5,6 +5,7 @@ import type { Key, ViewChange } from '../core/view.ts';
 import { type ReadRow, RowReader } from '../log/avro/row-reader.ts';
 import type { SchemaRegistry } from '../log/avro/schema-registry.ts';
 import type { StoredRecord } from '../log/log.ts';
+import { checkRow, rowFunctionThrew } from './row-check.ts';
 import type { ViewDefinition } from './view-definition.ts';
 
 /** Turns records of a topic into changes of one view. */
@@ -13,12 +14,15 @@ export class Decoder {
   readonly #keys: RowReader;
   readonly #rows: RowReader;
   readonly #keyColumns: readonly (readonly [string, string])[];
+  /** The columns that the row function makes. */
   readonly #stored: readonly string[];
+  readonly #readsStored: boolean;
 
   constructor(view: ViewDefinition, schemas: SchemaRegistry) {
     const { shape, keyFrom } = view;
     this.#view = view;
     this.#keyColumns = shape.key.map((name) => [name, keyFrom[name]!]);
+    this.#readsStored = view.reads === shape.columns;
     this.#stored = Object.keys(shape.columns).filter((name) => !shape.key.includes(name));
     const keyTypes: Record<string, Columns[string]> = {};
     for (const [name, source] of this.#keyColumns) keyTypes[source] = shape.columns[name]!;
@@ -35,10 +39,10 @@ export class Decoder {
     );
   }
 
-  /** Fetches the schemas that the record needs. Errors: those of the registry, `RECORD_UNDECODABLE`. */
-  async prepare(record: StoredRecord): Promise<void> {
-    if (record.key) await this.#keys.prepare(record.key);
-    if (record.value) await this.#rows.prepare(record.value);
+  /** Fetches the schemas that the record needs. Errors: those of the registry and of `RowReader`. */
+  async prepare(record: StoredRecord, signal: AbortSignal): Promise<void> {
+    if (record.key) await this.#keys.prepare(record.key, signal);
+    if (record.value) await this.#rows.prepare(record.value, signal);
   }
 
   /** The change that a prepared record makes. Errors: `RECORD_UNDECODABLE`, `RECORD_UNCONVERTIBLE`. */
@@ -49,11 +53,10 @@ export class Decoder {
       throw new InsideoutError('RECORD_UNDECODABLE', 'A record has no key.', {
         hint: 'Write it with the primary key as its key; a view cannot tell rows apart otherwise.',
       });
-    const keyRow = reader(this.#keys.find(record.key))(record.key)!;
-    const key = this.#key(keyRow);
+    const key = this.#key(reader(this.#keys.find(record.key))(record.key) ?? {});
     if (record.value === null) return { op: 'delete', offset, key };
     const source = reader(this.#rows.find(record.value))(record.value);
-    const row = source && this.#project(source);
+    const row = source && this.#project(source, key);
     if (!row) return { op: 'delete', offset, key };
     this.#keyColumns.forEach(([name], i) => {
       row[name] = key[i]!;
@@ -72,56 +75,22 @@ export class Decoder {
     });
   }
 
-  #project(source: Row): Record<string, Value> | null {
+  #project(source: Row, key: Key): Record<string, Value> | null {
     const { row: project, shape } = this.#view;
     if (!project) return source as Record<string, Value>;
+    // Declared under the view's names, a renamed key column is not among the source's columns.
+    if (this.#readsStored)
+      this.#keyColumns.forEach(([name], i) => {
+        (source as Record<string, Value>)[name] = key[i]!;
+      });
     let made: Row | null;
     try {
       made = project(source);
     } catch (error) {
-      // The thrown text may hold values of the row, so only its kind is passed on.
-      const kind = error instanceof Error ? error.constructor.name : typeof error;
-      throw new InsideoutError(
-        'RECORD_UNCONVERTIBLE',
-        `The row function of the view "${shape.name}" threw a ${kind}.`,
-        {
-          hint: 'Make the row function handle this row; `insideout dlq show` prints where it is.',
-        },
-      );
+      throw rowFunctionThrew(shape.name, error);
     }
-    if (made === null) return null;
-    const row: Record<string, Value> = {};
-    for (const name of this.#stored) row[name] = checked(made[name] ?? null, name, this.#view);
-    return row;
+    return made === null ? null : checkRow(made, this.#stored, shape);
   }
-}
-
-/** A column's value as the store may rely on it: of the declared type. */
-function checked(value: Value, name: string, view: ViewDefinition): Value {
-  if (value === null) return value;
-  const type = view.shape.columns[name]!;
-  const fits =
-    type === 'int'
-      ? typeof value === 'number' && Number.isInteger(value)
-      : type === 'bigint'
-        ? typeof value === 'bigint' && BigInt.asIntN(64, value) === value
-        : type === 'float'
-          ? typeof value === 'number'
-          : type === 'boolean'
-            ? typeof value === 'boolean'
-            : type === 'bytes'
-              ? value instanceof Uint8Array
-              : type === 'array'
-                ? Array.isArray(value)
-                : typeof value === 'string';
-  if (fits) return value;
-  throw new InsideoutError(
-    'RECORD_UNCONVERTIBLE',
-    `The row function gave "${name}" a value that is not ${type}.`,
-    {
-      hint: `Return ${type === 'bigint' ? 'a bigint' : `what docs/configuration.md says for ${type}`}, or declare another type.`,
-    },
-  );
 }
 
 /** Truncate records have their own schema and say so in a header, so they are known without decoding. */

@@ -17,7 +17,8 @@ export interface ViewObserver {
   retrying(error: Error): void;
   /** It works again. */
   recovered(): void;
-  assigned(topic: string, partition: number): void;
+  /** A partition is this process's from here on, and goes on at `next`. */
+  assigned(topic: string, partition: number, next: Offset): void;
   revoked(topic: string, partition: number): void;
 }
 

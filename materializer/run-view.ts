@@ -1,41 +1,55 @@
-import type { Claim, Generation, ViewStore } from '../connectors/sink/view-store.ts';
-import { isInsideoutError, toInsideoutError } from '../core/errors.ts';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Generation, ViewStore } from '../connectors/sink/view-store.ts';
+import { isInsideoutError } from '../core/errors.ts';
 import { type Offset, type PartitionKey, partitionKey } from '../core/position.ts';
-import type { ViewBatch, ViewChange } from '../core/view.ts';
-import type { Log, RecordBatch, StoredRecord } from '../log/log.ts';
-import { applyAround } from './apply.ts';
-import { type FailedRecord, writeDeadLetters } from './dead-letters.ts';
-import { condemnsRecord, Decoder } from './decoder.ts';
+import type { Log } from '../log/log.ts';
+import { Decoder } from './decoder.ts';
 import type { ViewObserver } from './observer.ts';
-import { untilItWorks, wasAborted } from './retry.ts';
+import { PartitionRun } from './partition-run.ts';
+import { type Backoff, isAbort, untilItWorks } from './retry.ts';
 import type { ViewDefinition } from './view-definition.ts';
 
 export interface RunViewOptions {
   readonly view: ViewDefinition;
+  /** Read from, and appended to for dead letters. */
   readonly log: Log;
   readonly store: ViewStore;
   /** Processes of one group share the view's partitions. Default `insideout.<view>.g<generation>`. */
   readonly group?: string;
   readonly signal: AbortSignal;
   readonly observe: ViewObserver;
+  /**
+   * How long a fenced partition may stay ours in the eyes of the group before it counts as a fight, milliseconds.
+   * Default 10,000: longer than a group takes to notice that a member was away.
+   */
+  readonly reassignmentMs?: number;
+  /** How long what is down is waited for between attempts. Default 0.1 to 10 seconds. */
+  readonly backoff?: Backoff;
 }
 
 /**
  * Keeps a view up to date until the signal aborts, then finishes what is being applied and returns.
  *
  * A view that the store has never seen gets its first generation, which readers see from the start: it fills
- * before their eyes. Later generations are built beside the active one and promoted.
+ * before their eyes. Later generations are built beside the active one and promoted. A topic that does not exist
+ * yet is waited for.
  *
- * A store, Log or registry that is down is waited for. A record that can never be applied goes to the dead
- * letters and the view goes on. Everything else that fails is thrown, after which the view can be run again: it
- * goes on from the checkpoint that is stored with its rows.
+ * The records of a partition are applied in their order, partitions side by side. After a crash the view goes on
+ * from the checkpoint that is stored with its rows; what was applied already has no effect when it comes again.
+ *
+ * A store or a registry that is down is waited for, and nothing is left out because of it. A record that can
+ * never be applied goes to the dead letters, and the view goes on with its key as it was before. Everything else
+ * is thrown, after which the view can be run again: `VIEW_FENCED` when a materializer outside of the group
+ * writes to the same generation, `LOG_…` when the Log fails while it is read, `STORE_…` that need an operator.
  */
 export async function runView(options: RunViewOptions): Promise<void> {
+  const { signal } = options;
   try {
     const generation = await untilItWorks(() => openActive(options), options);
+    await topicExists(options);
     await new ViewRun(options, generation).run();
   } catch (error) {
-    if (!wasAborted(error, options.signal)) throw error;
+    if (!isAbort(error, signal)) throw error;
   }
 }
 
@@ -43,154 +57,102 @@ async function openActive({ store, view }: RunViewOptions): Promise<Generation> 
   const active = await store.active(view.shape.name);
   if (active !== null) return store.open(view.shape, active);
   const generation = await store.open(view.shape, 1);
-  // When another process was faster, both now write to the same first generation and share its partitions.
-  await store.promote([{ view: view.shape, from: null, to: 1 }]);
-  return generation;
+  if (await store.promote([{ view: view.shape, from: null, to: 1 }])) return generation;
+  // Another process was faster, and its choice counts.
+  return store.open(view.shape, (await store.active(view.shape.name)) ?? 1);
+}
+
+/** How often a topic that no source has created yet is looked for. */
+const topicPollMs = 250;
+
+async function topicExists(options: RunViewOptions): Promise<void> {
+  const { view, log, signal } = options;
+  while (!(await untilItWorks(() => log.partitions([view.from]), options)).has(view.from))
+    await wait(topicPollMs, undefined, { signal });
 }
 
 class ViewRun {
   readonly #options: RunViewOptions;
   readonly #generation: Generation;
   readonly #decoder: Decoder;
-  readonly #claims = new Map<PartitionKey, Claim>();
-  /** Where the next batch of each partition begins; not at its first record, where compaction left a hole. */
-  readonly #next = new Map<PartitionKey, Offset>();
-  /** The apply under way in each partition: the next batch is decoded meanwhile, and waits for it. */
-  readonly #applying = new Map<PartitionKey, Promise<void>>();
+  /** The latest run of each partition, also after it was given up. */
+  readonly #runs = new Map<PartitionKey, PartitionRun>();
   readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #timers = new Set<NodeJS.Timeout>();
   #failure: { error: unknown } | null = null;
 
   constructor(options: RunViewOptions, generation: Generation) {
     this.#options = options;
     this.#generation = generation;
     this.#decoder = new Decoder(options.view, options.log.schemas);
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
   }
 
   async run(): Promise<void> {
-    const { view, log, signal } = this.#options;
+    const { view, log } = this.#options;
     const request = {
       group: this.#options.group ?? `insideout.${view.shape.name}.g${this.#generation.id}`,
       topics: [view.from],
       from: (topic: string, partition: number) => this.#assigned(topic, partition),
       revoked: (topic: string, partition: number) => this.#revoked(topic, partition),
-      signal: AbortSignal.any([signal, this.#stop.signal]),
+      signal: this.#signal,
     };
     try {
       for await (const batch of log.consume(request)) {
-        await this.#take(batch);
+        await this.#runs.get(partitionKey(batch.topic, batch.partition))?.take(batch);
         if (this.#failure) break;
       }
+    } catch (error) {
+      // A partition's failure stops the reading, so it is the cause of whatever the reading ends with.
+      this.#failure ??= { error };
     } finally {
-      await Promise.allSettled(this.#applying.values());
+      this.#stop.abort();
+      await Promise.all([...this.#runs.values()].map((run) => run.settled()));
+      for (const timer of this.#timers) clearTimeout(timer);
     }
     const failure: { error: unknown } | null = this.#failure;
     if (failure) throw failure.error;
   }
 
-  async #assigned(topic: string, partition: number): Promise<number> {
+  async #assigned(topic: string, partition: number): Promise<Offset> {
+    const key = partitionKey(topic, partition);
     // What this process still applies must be done before it claims the partition anew.
-    await this.#applying.get(partitionKey(topic, partition));
-    const claim = await untilItWorks(() => this.#generation.claim(topic, partition), this.#options);
-    this.#claims.set(partitionKey(topic, partition), claim);
-    this.#next.set(partitionKey(topic, partition), claim.next);
-    this.#options.observe.assigned(topic, partition);
+    const before = this.#runs.get(key);
+    before?.giveUp();
+    await before?.settled();
+    const { log, observe, backoff } = this.#options;
+    const signal = this.#signal;
+    const generation = this.#generation;
+    const claim = await untilItWorks(() => generation.claim(topic, partition), { signal, observe, backoff });
+    const failed = (error: unknown, run: PartitionRun) => this.#partitionFailed(error, run);
+    const parts = { generation, decoder: this.#decoder, log, observe, signal, backoff, failed };
+    this.#runs.set(key, new PartitionRun(parts, claim));
+    observe.assigned(topic, partition, claim.next);
     return claim.next;
   }
 
   #revoked(topic: string, partition: number): void {
-    this.#claims.delete(partitionKey(topic, partition));
+    this.#runs.get(partitionKey(topic, partition))?.giveUp();
     this.#options.observe.revoked(topic, partition);
   }
 
-  async #take(batch: RecordBatch): Promise<void> {
-    const key = partitionKey(batch.topic, batch.partition);
-    const claim = this.#claims.get(key);
-    if (!claim) return;
-    const decoded = await this.#decode(batch);
-    await this.#applying.get(key);
-    if (this.#failure) return;
-    const from = this.#next.get(key) ?? claim.next;
-    this.#next.set(key, batch.next);
-    const viewBatch = {
-      topic: batch.topic,
-      partition: batch.partition,
-      from,
-      next: batch.next,
-      changes: decoded,
-    };
-    const applying = this.#apply(claim, batch, viewBatch).catch((error: unknown) => {
-      // A partition that has moved to another process is that process's business now.
-      if (isInsideoutError(error, 'VIEW_FENCED') && this.#claims.get(key) !== claim) return;
-      this.#failure ??= { error };
-      this.#stop.abort();
-    });
-    this.#applying.set(key, applying);
-  }
-
-  async #decode(batch: RecordBatch): Promise<ViewChange[]> {
-    const changes: ViewChange[] = [];
-    const failed: FailedRecord[] = [];
-    for (const record of batch.records) {
-      try {
-        if (!this.#decoder.ready(record))
-          await untilItWorks(() => this.#decoder.prepare(record), this.#options);
-        changes.push(this.#decoder.decode(record));
-      } catch (error) {
-        if (!condemnsRecord(error)) throw error;
-        failed.push(this.#failed(batch, record, error));
-      }
+  #partitionFailed(error: unknown, run: PartitionRun): void {
+    if (!isInsideoutError(error, 'VIEW_FENCED')) {
+      this.#fail(error);
+      return;
     }
-    if (failed.length > 0) await this.#setAside(failed);
-    return changes;
+    // A partition that has moved to another process is that process's business now. One that was away for too
+    // long is fenced before its group tells it so.
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      if (!run.givenUp) this.#fail(error);
+    }, this.#options.reassignmentMs ?? 10_000);
+    this.#timers.add(timer);
   }
 
-  async #apply(claim: Claim, batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {
-    const { observe } = this.#options;
-    await untilItWorks(
-      () =>
-        applyAround({ generation: this.#generation, claim }, viewBatch, ({ change, error }) => {
-          const record = batch.records.find((r) => r.offset === change.offset)!;
-          return this.#setAside([this.#failed(batch, record, error)]);
-        }),
-      this.#options,
-    );
-    const newest = batch.records.at(-1);
-    observe.applied({
-      topic: batch.topic,
-      partition: batch.partition,
-      records: batch.records.length,
-      rows: viewBatch.changes.length,
-      next: batch.next,
-      lag: Math.max(0, batch.end - batch.next),
-      committedAt: newest?.timestamp ?? null,
-    });
-  }
-
-  async #setAside(failed: FailedRecord[]): Promise<void> {
-    const { log, observe } = this.#options;
-    await untilItWorks(async () => {
-      await log.recover();
-      await writeDeadLetters(log, failed);
-    }, this.#options);
-    for (const { topic, error } of failed) observe.deadLettered(topic, error.code);
-  }
-
-  #failed(batch: RecordBatch, record: StoredRecord, cause: unknown): FailedRecord {
-    const error = toInsideoutError(cause);
-    const stage =
-      error.code === 'RECORD_UNSTORABLE'
-        ? 'store'
-        : error.code === 'RECORD_UNCONVERTIBLE'
-          ? 'convert'
-          : 'decode';
-    return {
-      topic: batch.topic,
-      partition: batch.partition,
-      record,
-      view: this.#options.view.shape.name,
-      stage,
-      error,
-      attempts: 1,
-    };
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#stop.abort();
   }
 }

@@ -74,6 +74,13 @@ export function viewProblems(declared: ViewDeclaration): { path: string[]; messa
   for (const column of keys)
     if (!(column in declared.columns))
       say(['key'], `"${column}" is not among the view's columns: add it to columns`);
+  if (!declared.row && declared.reads)
+    for (const [column, type] of Object.entries(declared.columns))
+      if (!keys.includes(column) && declared.reads[column] !== type)
+        say(
+          ['reads'],
+          `has no "${column}" of type ${type}: add it, leave reads out, or make the column with row`,
+        );
   for (const column of Object.keys(declared.columns))
     if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(column))
       say(

@@ -1,0 +1,159 @@
+import type { Claim, Generation } from '../connectors/sink/view-store.ts';
+import { isInsideoutError, toInsideoutError } from '../core/errors.ts';
+import type { Offset } from '../core/position.ts';
+import type { ViewBatch, ViewChange } from '../core/view.ts';
+import { schemaAttempts } from '../log/avro/row-reader.ts';
+import type { Log, RecordBatch, StoredRecord } from '../log/log.ts';
+import { applyAround } from './apply.ts';
+import { type FailedRecord, type Stage, writeDeadLetters } from './dead-letters.ts';
+import { condemnsRecord, type Decoder } from './decoder.ts';
+import type { ViewObserver } from './observer.ts';
+import { pieces } from './pieces.ts';
+import { type Backoff, isAbort, untilItWorks } from './retry.ts';
+
+export interface PartitionParts {
+  readonly generation: Generation;
+  readonly decoder: Decoder;
+  readonly log: Log;
+  readonly observe: ViewObserver;
+  /** Ends everything, also waiting for a store that is down. */
+  readonly signal: AbortSignal;
+  readonly backoff: Backoff | undefined;
+  /** Called once, with what ended this partition's work. */
+  failed(error: unknown, run: PartitionRun): void;
+}
+
+/**
+ * One partition under one claim. Batches are applied in order, one at a time; while one is being applied the
+ * next is decoded, and `take` holds the reader back until then. After a failure, or once the partition was
+ * given up, nothing more is applied.
+ */
+export class PartitionRun {
+  readonly #parts: PartitionParts;
+  readonly #claim: Claim;
+  readonly #given = new AbortController();
+  readonly #signal: AbortSignal;
+  /** Where the next batch begins; not at its first record, where compaction left a hole. */
+  #next: Offset;
+  #applying: Promise<void> = Promise.resolve();
+  #failed = false;
+
+  constructor(parts: PartitionParts, claim: Claim) {
+    this.#parts = parts;
+    this.#claim = claim;
+    this.#next = claim.next;
+    this.#signal = AbortSignal.any([parts.signal, this.#given.signal]);
+  }
+
+  /** Resolves when everything but the last part of the batch is in the store. Reports failures, never throws. */
+  async take(batch: RecordBatch): Promise<void> {
+    try {
+      for (const piece of pieces(batch)) {
+        if (this.#ended) return;
+        const changes = await this.#decode(piece);
+        await this.#applying;
+        if (this.#ended) return;
+        const { topic, partition, next } = piece;
+        const viewBatch = { topic, partition, from: this.#next, next, changes };
+        this.#next = next;
+        this.#applying = this.#apply(piece, viewBatch).catch((error: unknown) => this.#fail(error));
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The partition is another process's now: what waits is dropped, what the store is busy with is finished. */
+  giveUp(): void {
+    this.#given.abort();
+  }
+
+  get givenUp(): boolean {
+    return this.#given.signal.aborted;
+  }
+
+  /** Resolves when nothing is being applied. */
+  settled(): Promise<void> {
+    return this.#applying;
+  }
+
+  get #ended(): boolean {
+    return this.#failed || this.#signal.aborted;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failed || isAbort(error, this.#signal)) return;
+    this.#failed = true;
+    this.#parts.failed(error, this);
+  }
+
+  async #decode(batch: RecordBatch): Promise<ViewChange[]> {
+    const { decoder } = this.#parts;
+    const changes: ViewChange[] = [];
+    const failed: FailedRecord[] = [];
+    for (const record of batch.records) {
+      try {
+        if (!decoder.ready(record)) await this.#untilItWorks(() => decoder.prepare(record, this.#signal));
+        changes.push(decoder.decode(record));
+      } catch (error) {
+        if (!condemnsRecord(error)) throw error;
+        failed.push(this.#describe(batch, record, error));
+      }
+    }
+    if (failed.length > 0) await this.#setAside(failed);
+    return changes;
+  }
+
+  async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {
+    const { generation, observe } = this.#parts;
+    const target = { generation, claim: this.#claim };
+    let rows = viewBatch.changes.length;
+    const work = () =>
+      applyAround(target, viewBatch, async ({ change, error }) => {
+        const record = batch.records.find((r) => r.offset === change.offset)!;
+        await this.#setAside([this.#describe(batch, record, error)]);
+        rows--;
+      });
+    await this.#untilItWorks(work);
+    observe.applied({
+      topic: batch.topic,
+      partition: batch.partition,
+      records: batch.records.length,
+      rows: Math.max(0, rows),
+      next: batch.next,
+      lag: Math.max(0, batch.end - batch.next),
+      committedAt: batch.records.at(-1)?.timestamp ?? null,
+    });
+  }
+
+  async #setAside(failed: readonly FailedRecord[]): Promise<void> {
+    const { log, observe } = this.#parts;
+    let again = false;
+    const work = async () => {
+      // Only after a failure of our own: whoever else appends here must find out about theirs.
+      if (again) await log.recover();
+      again = true;
+      await writeDeadLetters(log, failed);
+    };
+    await this.#untilItWorks(work);
+    for (const { topic, error } of failed) observe.deadLettered(topic, error.code);
+  }
+
+  #untilItWorks<T>(work: () => Promise<T>): Promise<T> {
+    const { observe, backoff } = this.#parts;
+    return untilItWorks(work, { signal: this.#signal, observe, backoff });
+  }
+
+  #describe(batch: RecordBatch, record: StoredRecord, cause: unknown): FailedRecord {
+    const error = toInsideoutError(cause);
+    const view = this.#parts.generation.view.name;
+    const attempts = isInsideoutError(error, 'SCHEMA_UNKNOWN') ? schemaAttempts : 1;
+    const { topic, partition } = batch;
+    return { topic, partition, record, view, stage: stages[error.code] ?? 'decode', error, attempts };
+  }
+}
+
+const stages: Readonly<Record<string, Stage>> = {
+  RECORD_UNSTORABLE: 'store',
+  RECORD_UNCONVERTIBLE: 'convert',
+};
