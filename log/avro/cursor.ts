@@ -75,7 +75,7 @@ export class Cursor {
   /** A copy: views outlive the batch that the bytes came in. */
   binary(): Uint8Array {
     const start = this.take(this.size());
-    return Uint8Array.prototype.slice.call(this.bytes, start, this.at);
+    return new Uint8Array(this.bytes.subarray(start, this.at));
   }
 
   #bigLong(): number | bigint {
