@@ -29,7 +29,7 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   const health = new Health();
   const metrics = new Metrics(health);
   const http = config.http === false ? null : await serveHttp(config.http, { health, metrics });
-  if (http) logger.info({ url: http.url }, 'probes and metrics are served');
+  if (http) logger.info({ address: http.url }, 'probes and metrics are served');
   const units = [
     ...options.sources.map((name) => sourceUnit(name, options, metrics)),
     ...options.views.map((view) => viewUnit(view, options, metrics)),

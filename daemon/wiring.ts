@@ -1,5 +1,5 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
-import { type Finding, inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
+import { inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
 import { postgresSource } from '../connectors/source/postgres/postgres-source.ts';
 import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';

@@ -1,0 +1,43 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileIn, mavenFolder, unpack } from './maven.ts';
+import { startDetached } from './processes.ts';
+import type { Server } from './server.ts';
+import { servers } from './versions.ts';
+
+const { port, version } = servers.registry;
+const address = `http://127.0.0.1:${port}/apis/ccompat/v7`;
+
+/** Apicurio, in memory, which speaks Confluent's API. */
+export const registry: Server = {
+  name: 'registry',
+  address,
+  start: async (log) => {
+    const folder = await mavenFolder('registry', version);
+    const runner = `apicurio-registry-app-${version}-runner.jar`;
+    if (!existsSync(join(folder, runner))) await unpack(fileIn(folder, /\.tar\.gz$/), folder);
+    return startDetached(
+      'java',
+      [
+        '-Xmx256m',
+        '-XX:+UseSerialGC',
+        '-Dquarkus.http.host=127.0.0.1',
+        `-Dquarkus.http.port=${port}`,
+        '-jar',
+        join(folder, runner),
+      ],
+      { log },
+    );
+  },
+  probe: async () => {
+    const response = await fetch(`${address}/subjects`);
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    // It starts with NONE, which would take any change of a schema.
+    const config = await fetch(`${address}/config`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: JSON.stringify({ compatibility: 'BACKWARD' }),
+    });
+    if (!config.ok) throw new Error(`HTTP ${config.status} for the compatibility`);
+  },
+};
