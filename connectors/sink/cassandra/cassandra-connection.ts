@@ -80,7 +80,7 @@ export class CassandraConnection {
       );
       const failed = results.find((r) => r.status === 'rejected');
       if (failed) throw failed.reason;
-    });
+    }, 'row');
   }
 
   /** Rows of a query, a page at a time. */
@@ -104,11 +104,11 @@ export class CassandraConnection {
     await this.#client.shutdown().catch(() => {});
   }
 
-  async #guard<T>(work: () => Promise<T>): Promise<T> {
+  async #guard<T>(work: () => Promise<T>, about: 'row' | 'schema' = 'schema'): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      throw classifyCassandra(error, this.#where);
+      throw classifyCassandra(error, this.#where, about);
     }
   }
 }

@@ -3,8 +3,11 @@ import { type ErrorCode, InsideoutError } from '../../../core/errors.ts';
 
 const { responseErrorCodes: codes } = cassandra.types;
 
-/** An error of the driver as one of ours: by the protocol's error code, or the driver's class. */
-export function classifyCassandra(error: unknown, where: string): InsideoutError {
+/**
+ * An error of the driver as one of ours: by the protocol's error code, or the driver's class. What is refused as
+ * invalid condemns a record only when it is a row that was written.
+ */
+export function classifyCassandra(error: unknown, where: string, about: 'row' | 'schema'): InsideoutError {
   if (error instanceof InsideoutError) return error;
   const make = (kind: ErrorCode, message: string, hint: string) =>
     new InsideoutError(kind, message, { hint, cause: error });
@@ -22,17 +25,17 @@ export function classifyCassandra(error: unknown, where: string): InsideoutError
       `Cassandra at ${where} does not allow an operation.`,
       'Grant the role CREATE, SELECT and MODIFY on the keyspace.',
     );
-  if (
+  const refused =
     code === codes.invalid ||
     code === codes.syntaxError ||
-    found.some((e) => e.name === 'TypeError' || e.name === 'RangeError')
-  )
+    found.some((e) => e.name === 'TypeError' || e.name === 'RangeError');
+  if (refused && about === 'row')
     return make(
       'RECORD_UNSTORABLE',
       `Cassandra at ${where} refuses a row.`,
       'Look at it with `insideout dlq show`; a key may be empty or too large.',
     );
-  if (code === codes.configError || code === codes.truncateError)
+  if (refused || code === codes.configError || code === codes.truncateError)
     return make(
       'STORE_REFUSED',
       `Cassandra at ${where} refuses an operation.`,

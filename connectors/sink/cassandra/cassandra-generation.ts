@@ -48,7 +48,7 @@ export class CassandraGeneration implements Generation {
 
   async checkpoint(): Promise<Checkpoint> {
     const { rows } = await this.#db.run(
-      `select topic, partition, next from ${this.#meta('checkpoints')} where view = ? and generation = ?`,
+      `select topic, partition, next from ${this.#meta('checkpoints')} where view_name = ? and generation = ?`,
       [this.view.name, this.id],
     );
     return new Map(rows.map((r) => [partitionKey(r.topic, r.partition), Number(r.next)]));
@@ -61,11 +61,11 @@ export class CassandraGeneration implements Generation {
       const at = [this.view.name, this.id, topic, partition];
       const result = stored
         ? await this.#db.run(
-            `update ${this.#meta('checkpoints')} set epoch = ? where view = ? and generation = ? and topic = ? and partition = ? if epoch = ?`,
+            `update ${this.#meta('checkpoints')} set epoch = ? where view_name = ? and generation = ? and topic = ? and partition = ? if epoch = ?`,
             [epoch, ...at, stored.epoch],
           )
         : await this.#db.run(
-            `insert into ${this.#meta('checkpoints')} (view, generation, topic, partition, next, epoch) values (?, ?, ?, ?, ?, ?) if not exists`,
+            `insert into ${this.#meta('checkpoints')} (view_name, generation, topic, partition, next, epoch) values (?, ?, ?, ?, ?, ?) if not exists`,
             [...at, toCql(0n, 'bigint'), epoch],
           );
       if (result.wasApplied()) return { topic, partition, epoch, next: stored?.next ?? 0 };
@@ -92,7 +92,7 @@ export class CassandraGeneration implements Generation {
     }
     await this.#write(run, batch.partition);
     const moved = await this.#db.run(
-      `update ${this.#meta('checkpoints')} set next = ? where view = ? and generation = ? and topic = ? and partition = ? if epoch = ?`,
+      `update ${this.#meta('checkpoints')} set next = ? where view_name = ? and generation = ? and topic = ? and partition = ? if epoch = ?`,
       [
         toCql(BigInt(batch.next), 'bigint'),
         this.view.name,
@@ -164,7 +164,7 @@ export class CassandraGeneration implements Generation {
 
   async #stored(topic: string, partition: number): Promise<{ next: Offset; epoch: number } | null> {
     const { rows } = await this.#db.run(
-      `select next, epoch from ${this.#meta('checkpoints')} where view = ? and generation = ? and topic = ? and partition = ?`,
+      `select next, epoch from ${this.#meta('checkpoints')} where view_name = ? and generation = ? and topic = ? and partition = ?`,
       [this.view.name, this.id, topic, partition],
       { consistency: 9 },
     );

@@ -21,17 +21,17 @@ export async function openCassandraStore(options: CassandraStoreOptions): Promis
       ddl,
     );
     await db.run(
-      `create table if not exists ${keyspace}."insideout_generations" (view text, generation int, shape text, primary key (view, generation))`,
+      `create table if not exists ${keyspace}."insideout_generations" (view_name text, generation int, shape text, primary key (view_name, generation))`,
       [],
       ddl,
     );
     await db.run(
-      `create table if not exists ${keyspace}."insideout_checkpoints" (view text, generation int, topic text, partition int, next bigint, epoch int, primary key ((view, generation), topic, partition))`,
+      `create table if not exists ${keyspace}."insideout_checkpoints" (view_name text, generation int, topic text, partition int, next bigint, epoch int, primary key ((view_name, generation), topic, partition))`,
       [],
       ddl,
     );
     await db.run(
-      `create table if not exists ${keyspace}."insideout_active" (pointers text, view text, generation int, primary key (pointers, view))`,
+      `create table if not exists ${keyspace}."insideout_active" (pointers text, view_name text, generation int, primary key (pointers, view_name))`,
       [],
       ddl,
     );
@@ -56,7 +56,7 @@ class CassandraStore implements ViewStore {
   async open(view: ViewShape, id: GenerationId): Promise<Generation> {
     await this.#db.run(tableDdl(this.#db.keyspace, view, id), [], ddl);
     const created = await this.#db.run(
-      `insert into ${this.#meta('generations')} (view, generation, shape) values (?, ?, ?) if not exists`,
+      `insert into ${this.#meta('generations')} (view_name, generation, shape) values (?, ?, ?) if not exists`,
       [view.name, id, shapeText(view)],
     );
     if (!created.wasApplied() && created.first()?.shape !== shapeText(view)) throw wrongShape(view, id);
@@ -65,7 +65,7 @@ class CassandraStore implements ViewStore {
 
   async generations(view: string): Promise<GenerationId[]> {
     const { rows } = await this.#db.run(
-      `select generation from ${this.#meta('generations')} where view = ?`,
+      `select generation from ${this.#meta('generations')} where view_name = ?`,
       [view],
     );
     return rows.map((row) => row.generation as number);
@@ -73,7 +73,7 @@ class CassandraStore implements ViewStore {
 
   async active(view: string): Promise<GenerationId | null> {
     const result = await this.#db.run(
-      `select generation from ${this.#meta('active')} where pointers = ? and view = ?`,
+      `select generation from ${this.#meta('active')} where pointers = ? and view_name = ?`,
       [pointers, view],
       { consistency: 9 },
     );
@@ -84,11 +84,11 @@ class CassandraStore implements ViewStore {
     const statements = moves.map(({ view, from, to }) =>
       from === null
         ? {
-            query: `insert into ${this.#meta('active')} (pointers, view, generation) values (?, ?, ?) if not exists`,
+            query: `insert into ${this.#meta('active')} (pointers, view_name, generation) values (?, ?, ?) if not exists`,
             params: [pointers, view.name, to],
           }
         : {
-            query: `update ${this.#meta('active')} set generation = ? where pointers = ? and view = ? if generation = ?`,
+            query: `update ${this.#meta('active')} set generation = ? where pointers = ? and view_name = ? if generation = ?`,
             params: [to, pointers, view.name, from],
           },
     );
@@ -98,12 +98,12 @@ class CassandraStore implements ViewStore {
   async drop(view: string, id: GenerationId): Promise<void> {
     if ((await this.active(view)) === id) throw dropsActive(view, id);
     await this.#db.run(`drop table if exists ${tableOf(this.#db.keyspace, view, id)}`, [], ddl);
-    await this.#db.run(`delete from ${this.#meta('checkpoints')} where view = ? and generation = ?`, [
+    await this.#db.run(`delete from ${this.#meta('checkpoints')} where view_name = ? and generation = ?`, [
       view,
       id,
     ]);
     await this.#db.run(
-      `delete from ${this.#meta('generations')} where view = ? and generation = ? if exists`,
+      `delete from ${this.#meta('generations')} where view_name = ? and generation = ? if exists`,
       [view, id],
     );
   }
