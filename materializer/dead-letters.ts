@@ -113,14 +113,14 @@ export async function countDeadLetters(log: Log, topic: string): Promise<number>
   return [...ranges.values()].reduce((sum, { first, end }) => sum + end - first, 0);
 }
 
-/** The dead letters of a topic, oldest first, each origin and view once; at most `limit` (1,000) of them. */
+/** The dead letters of a topic, oldest first, each origin and view once; at most `limit` of them, or all. */
 export async function readDeadLetters(
   log: Log,
   topic: string,
   options: { limit?: number; signal?: AbortSignal } = {},
 ): Promise<DeadLetter[]> {
   const name = deadLetterTopic(topic);
-  const limit = options.limit ?? 1000;
+  const limit = options.limit ?? Number.POSITIVE_INFINITY;
   const ranges = await log.offsets([name]);
   const unread = new Map([...ranges].filter(([, r]) => r.end > r.first).map(([key, r]) => [key, r.end]));
   const letters = new Map<string, DeadLetter>();

@@ -106,20 +106,18 @@ export class PartitionRun {
 
   async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {
     const { generation, observe } = this.#parts;
-    const target = { generation, claim: this.#claim };
+    const apply = (part: ViewBatch) => this.#untilItWorks(() => generation.apply(this.#claim, part));
     let rows = viewBatch.changes.length;
-    const work = () =>
-      applyAround(target, viewBatch, async ({ change, error }) => {
-        const record = batch.records.find((r) => r.offset === change.offset)!;
-        await this.#setAside([this.#describe(batch, record, error)]);
-        rows--;
-      });
-    await this.#untilItWorks(work);
+    await applyAround(apply, viewBatch, async ({ change, error }) => {
+      const record = batch.records.find((r) => r.offset === change.offset)!;
+      await this.#setAside([this.#describe(batch, record, error)]);
+      rows--;
+    });
     observe.applied({
       topic: batch.topic,
       partition: batch.partition,
       records: batch.records.length,
-      rows: Math.max(0, rows),
+      rows,
       next: batch.next,
       lag: Math.max(0, batch.end - batch.next),
       committedAt: batch.records.at(-1)?.timestamp ?? null,

@@ -1,0 +1,104 @@
+import { expect, expectTypeOf, test } from 'vitest';
+import {
+  defineView,
+  fingerprint,
+  type ViewDeclaration,
+  view,
+  viewProblems,
+} from '../../materializer/view-definition.ts';
+
+const declared = (more: Partial<ViewDeclaration> = {}): ViewDeclaration => ({
+  name: 'card',
+  from: 'shop.public.customers',
+  store: 'cards',
+  columns: { id: 'bigint', name: 'text' },
+  key: ['id'],
+  ...more,
+});
+
+test('the row function sees exactly the columns that are read, and makes exactly those that are stored', () => {
+  view({
+    name: 'card',
+    from: 'shop.public.customers',
+    store: 'cards',
+    reads: { id: 'bigint', visits: 'int', photo: 'bytes', ok: 'boolean', at: 'timestamp' },
+    columns: { customer_id: 'bigint', visits: 'int' },
+    key: { customer_id: 'id' },
+    row: (row) => {
+      expectTypeOf(row).toEqualTypeOf<{
+        readonly id: bigint | null;
+        readonly visits: number | null;
+        readonly photo: Uint8Array | null;
+        readonly ok: boolean | null;
+        readonly at: string | null;
+      }>();
+      return { visits: row.visits };
+    },
+  });
+  view({
+    name: 'card',
+    from: 't',
+    store: 's',
+    columns: { id: 'bigint', spent: 'numeric' },
+    key: ['id'],
+    row: (row) => {
+      expectTypeOf(row.spent).toEqualTypeOf<string | null>();
+      // @ts-expect-error there is no such column
+      void row.nothing;
+      return row.spent === null ? null : row;
+    },
+  });
+  view({
+    name: 'card',
+    from: 't',
+    store: 's',
+    columns: { id: 'bigint', n: 'int' },
+    key: ['id'],
+    // @ts-expect-error n is a number
+    row: () => ({ n: 'five' }),
+  });
+  view({
+    name: 'card',
+    from: 't',
+    store: 's',
+    columns: { id: 'bigint' },
+    // @ts-expect-error the key must be among the columns
+    key: ['identifier'],
+  });
+});
+
+test('a key is the source key, in its order, under the names of the view', () => {
+  expect(defineView(declared()).keyFrom).toEqual({ id: 'id' });
+  const renamed = defineView(
+    declared({ columns: { b: 'text', a: 'text' }, key: { a: 'first', b: 'second' } }),
+  );
+  expect(renamed.shape.key).toEqual(['a', 'b']);
+  expect(renamed.keyFrom).toEqual({ a: 'first', b: 'second' });
+});
+
+test.each<[string, Partial<ViewDeclaration>, string]>([
+  ['a name that is no identifier', { name: 'Card-1' }, 'name'],
+  ['no key', { key: [] }, 'key'],
+  ['a key that is not stored', { key: ['other'] }, 'key'],
+  ['a column that no store can name', { columns: { id: 'bigint', 'a b': 'text' } }, 'columns.a b'],
+  ['a stored column that nothing makes', { reads: { id: 'bigint', title: 'text' } }, 'reads'],
+])('%s is a problem at its path', (_name, more, path) => {
+  expect(viewProblems(declared(more)).map((p) => p.path.join('.'))).toEqual([path]);
+  expect(() => defineView(declared(more))).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+});
+
+test('the fingerprint changes with what could change the rows, and with nothing else', () => {
+  const of = (more: Partial<ViewDeclaration> = {}) => fingerprint(defineView(declared(more)));
+  const same = of();
+  expect(of()).toBe(same);
+  expect(of({ store: 'elsewhere' })).toBe(same);
+  for (const more of [
+    { from: 'shop.public.others' },
+    { columns: { id: 'bigint', name: 'json' } },
+    { columns: { name: 'text', id: 'bigint' } },
+    { key: { id: 'other' } },
+    { reads: { id: 'bigint', name: 'text', more: 'text' } },
+    { row: () => null },
+  ] satisfies Partial<ViewDeclaration>[])
+    expect(of(more)).not.toBe(same);
+});
