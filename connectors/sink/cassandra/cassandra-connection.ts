@@ -1,114 +1,110 @@
-import cassandra from 'cassandra-driver';
+import { Client, policies, types } from 'cassandra-driver';
 import { classifyCassandra } from './cassandra-errors.ts';
 
-export interface CassandraStoreOptions {
-  /** `host:port` of some nodes. */
+export interface CassandraOptions {
+  /** `host` or `host:port`. */
   readonly contactPoints: readonly string[];
+  /** The data center that is written to and read from. Every writer of a keyspace must name the same one. */
   readonly dataCenter: string;
-  /** Created if it is missing. */
   readonly keyspace: string;
   readonly username?: string | undefined;
+  /** Never logged. */
   readonly password?: string | undefined;
-  /** Of a keyspace that is created. Default 1. */
+  /** Copies of each row, used only when the keyspace has to be created. Default 1. */
   readonly replicationFactor?: number | undefined;
 }
 
-/** Statements under way at once: enough to keep a node busy, few enough not to overload it. */
-const concurrency = 128;
+/** The longest pause between two tries of the driver to reach a node again. */
+const maxReconnectMs = 2_000;
+const firstReconnectMs = 100;
 
-/** A session, with every failure classified. */
+/** One driver session; every error that leaves it is ours. */
 export class CassandraConnection {
-  readonly keyspace: string;
-  readonly #client: cassandra.Client;
-  readonly #where: string;
+  readonly where: string;
+  readonly #client: Client;
 
-  constructor(options: CassandraStoreOptions) {
-    this.keyspace = options.keyspace;
-    this.#where = options.contactPoints.join(', ');
-    this.#client = new cassandra.Client({
+  constructor(options: CassandraOptions) {
+    this.where = options.contactPoints.join(', ');
+    this.#client = new Client({
       contactPoints: [...options.contactPoints],
       localDataCenter: options.dataCenter,
       ...(options.username === undefined
         ? {}
         : { credentials: { username: options.username, password: options.password ?? '' } }),
-      queryOptions: {
-        consistency: cassandra.types.consistencies.localQuorum,
-        prepare: true,
-        isIdempotent: true,
-      },
-      socketOptions: { connectTimeout: 5_000, readTimeout: 12_000 },
+      encoding: { useBigIntAsLong: true },
       policies: {
-        reconnection: new cassandra.policies.reconnection.ExponentialReconnectionPolicy(100, 2_000, false),
+        reconnection: new policies.reconnection.ExponentialReconnectionPolicy(
+          firstReconnectMs,
+          maxReconnectMs,
+          false,
+        ),
       },
-      encoding: { useUndefinedAsUnset: true },
-    });
-  }
-
-  /** DDL or a single statement. */
-  async run(
-    query: string,
-    params: readonly unknown[] = [],
-    options: cassandra.QueryOptions = {},
-  ): Promise<cassandra.types.ResultSet> {
-    return this.#guard(() => this.#client.execute(query, [...params], options));
-  }
-
-  /** A conditional batch on one partition; true when it was applied. */
-  async conditional(statements: { query: string; params: unknown[] }[]): Promise<boolean> {
-    const result = await this.#guard(() =>
-      this.#client.batch(statements, {
+      queryOptions: {
         prepare: true,
-        logged: false,
-        serialConsistency: cassandra.types.consistencies.localSerial,
-      }),
+        consistency: types.consistencies.localQuorum,
+        serialConsistency: types.consistencies.serial,
+      },
+    });
+    // The driver reports what it then also throws; without a listener an `error` event would end the process.
+    this.#client.on('error', () => {});
+  }
+
+  async connect(): Promise<void> {
+    await this.#call(() => this.#client.connect());
+  }
+
+  /** A statement that may be sent twice: the driver repeats it on another node when one fails. */
+  run(cql: string, params: readonly unknown[] = []): Promise<types.ResultSet> {
+    return this.#call(() => this.runRaw(cql, params));
+  }
+
+  /** As `run`, with the driver's own error, for whoever has to tell more about it. */
+  runRaw(cql: string, params: readonly unknown[]): Promise<types.ResultSet> {
+    return this.#client.execute(cql, params as unknown[], { isIdempotent: true });
+  }
+
+  /** A read of what lightweight transactions wrote, newest state guaranteed. */
+  readSerial(cql: string, params: readonly unknown[]): Promise<types.ResultSet> {
+    const options = { consistency: types.consistencies.serial, isIdempotent: true };
+    return this.#call(() => this.#client.execute(cql, params as unknown[], options));
+  }
+
+  /** A lightweight transaction, sent once: repeated, it would meet its own effect. */
+  compareAndSet(cql: string, params: readonly unknown[]): Promise<types.ResultSet> {
+    return this.#call(() => this.#client.execute(cql, params as unknown[], { isIdempotent: false }));
+  }
+
+  /** Several conditional statements on one partition as one lightweight transaction. */
+  compareAndSetAll(queries: { query: string; params: unknown[] }[]): Promise<types.ResultSet> {
+    return this.#call(() =>
+      this.#client.batch(queries, { prepare: true, logged: true, isIdempotent: false }),
     );
-    return result.wasApplied();
   }
 
-  /** Runs many statements with bounded concurrency; fails with the first failure, after which none is started. */
-  async many(statements: readonly { query: string; params: unknown[] }[]): Promise<void> {
-    let next = 0;
-    const worker = async () => {
-      while (next < statements.length) {
-        const { query, params } = statements[next++]!;
-        await this.#client.execute(query, params);
-      }
-    };
-    await this.#guard(async () => {
-      const results = await Promise.allSettled(
-        Array.from({ length: Math.min(concurrency, statements.length) }, worker),
-      );
-      const failed = results.find((r) => r.status === 'rejected');
-      if (failed) throw failed.reason;
-    }, 'row');
+  /** DDL; resolves when all nodes that are up agree on the schema (the driver waits up to 10 s). */
+  async define(cql: string): Promise<void> {
+    await this.#call(() => this.#client.execute(cql, [], { prepare: false, isIdempotent: true }));
   }
 
-  /** Rows of a query, a page at a time. */
-  async *pages(query: string, params: readonly unknown[] = []): AsyncGenerator<cassandra.types.Row[]> {
+  async *pages(cql: string, fetchSize: number): AsyncGenerator<types.Row[]> {
     let pageState: string | undefined;
     do {
-      const state = pageState;
-      const page = await this.#guard(() =>
-        this.#client.execute(query, [...params], {
-          fetchSize: 1_000,
-          autoPage: false,
-          ...(state === undefined ? {} : { pageState: state }),
-        }),
-      );
-      yield page.rows;
-      pageState = page.pageState ?? undefined;
-    } while (pageState !== undefined);
+      const options = { fetchSize, isIdempotent: true, ...(pageState === undefined ? {} : { pageState }) };
+      const page = await this.#call(() => this.#client.execute(cql, [], options));
+      if (page.rows.length > 0) yield page.rows;
+      pageState = page.pageState;
+    } while (pageState);
   }
 
   async close(): Promise<void> {
     await this.#client.shutdown().catch(() => {});
   }
 
-  async #guard<T>(work: () => Promise<T>, about: 'row' | 'schema' = 'schema'): Promise<T> {
+  async #call<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      throw classifyCassandra(error, this.#where, about);
+      throw classifyCassandra(error, this.where);
     }
   }
 }

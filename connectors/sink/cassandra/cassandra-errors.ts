@@ -1,62 +1,85 @@
-import cassandra from 'cassandra-driver';
+import { errors, types } from 'cassandra-driver';
 import { type ErrorCode, InsideoutError } from '../../../core/errors.ts';
 
-const { responseErrorCodes: codes } = cassandra.types;
+const codes = types.responseErrorCodes;
 
-/**
- * An error of the driver as one of ours: by the protocol's error code, or the driver's class. What is refused as
- * invalid condemns a record only when it is a row that was written.
- */
-export function classifyCassandra(error: unknown, where: string, about: 'row' | 'schema'): InsideoutError {
+/** Server errors that waiting does not mend, by the native protocol's error code; every other may pass. */
+const refusals: ReadonlyMap<number, readonly [ErrorCode, string]> = new Map([
+  [codes.badCredentials, ['STORE_AUTH', "Correct username and password in the store's config."]],
+  [
+    codes.unauthorized,
+    ['STORE_REFUSED', 'Grant the user CREATE, ALTER, DROP, SELECT and MODIFY on the keyspace.'],
+  ],
+  [codes.truncateError, ['STORE_REFUSED', 'Look into the log of Cassandra for what holds the table.']],
+  [
+    codes.invalid,
+    [
+      'STORE_REFUSED',
+      'Check that nobody changed or dropped the tables of insideout, and rebuild the view if so.',
+    ],
+  ],
+  [codes.configError, ['STORE_REFUSED', 'Correct keyspace and replicationFactor in the config.']],
+  [codes.syntaxError, ['INTERNAL', 'This is a bug in insideout: please report it.']],
+]);
+
+/** An error of Cassandra or of its driver as ours, by class and protocol code. */
+export function classifyCassandra(error: unknown, where: string): InsideoutError {
   if (error instanceof InsideoutError) return error;
-  const make = (kind: ErrorCode, message: string, hint: string) =>
-    new InsideoutError(kind, message, { hint, cause: error });
-  const found = errorsIn(error);
-  const code = found.map((e) => e.code).find((c) => typeof c === 'number');
-  if (found.some((e) => e.name === 'AuthenticationError') || code === codes.badCredentials)
+  const make = (code: ErrorCode, message: string, hint: string) =>
+    new InsideoutError(code, message, { hint, cause: error });
+  const cause = decisive(error);
+  if (cause instanceof errors.AuthenticationError)
     return make(
       'STORE_AUTH',
-      `Cassandra at ${where} refuses the user or the password.`,
-      'Correct username and password of the store.',
+      `Cassandra at ${where} refuses the user.`,
+      "Correct username and password in the store's config.",
     );
-  if (code === codes.unauthorized)
-    return make(
-      'STORE_AUTH',
-      `Cassandra at ${where} does not allow an operation.`,
-      'Grant the role CREATE, SELECT and MODIFY on the keyspace.',
-    );
-  const refused =
-    code === codes.invalid ||
-    code === codes.syntaxError ||
-    found.some((e) => e.name === 'TypeError' || e.name === 'RangeError');
-  if (refused && about === 'row')
-    return make(
-      'RECORD_UNSTORABLE',
-      `Cassandra at ${where} refuses a row.`,
-      'Look at it with `insideout dlq show`; a key may be empty or too large.',
-    );
-  if (refused || code === codes.configError || code === codes.truncateError)
+  const code = responseCode(cause);
+  const refusal = code === null ? undefined : refusals.get(code);
+  if (refusal)
+    return make(refusal[0], `Cassandra at ${where} refuses a statement (${name(code)}).`, refusal[1]);
+  if (cause instanceof errors.ArgumentError)
     return make(
       'STORE_REFUSED',
-      `Cassandra at ${where} refuses an operation.`,
-      "Check the store's keyspace, dataCenter and replicationFactor.",
+      `The driver finds no node of Cassandra at ${where} in the configured data center.`,
+      "Correct dataCenter in the store's config; `nodetool status` prints its name.",
     );
   return make(
     'STORE_UNREACHABLE',
-    `Cassandra at ${where} does not answer.`,
-    'Start Cassandra, or correct contactPoints and dataCenter of the store.',
+    `Cassandra at ${where} does not answer${code === null ? '' : ` (${name(code)})`}.`,
+    "Start Cassandra, or correct contactPoints in the store's config.",
   );
 }
 
-interface Found {
-  readonly name?: string;
-  readonly code?: unknown;
-  readonly innerErrors?: Readonly<Record<string, unknown>>;
+/**
+ * True when the statement itself is to blame: the server calls it invalid, or the driver cannot encode a value
+ * (it throws plain TypeErrors and RangeErrors then).
+ */
+export function blamesStatement(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || responseCode(error) === codes.invalid;
 }
 
-/** An error and those of the hosts that it sums up. */
-function errorsIn(error: unknown): Found[] {
-  if (typeof error !== 'object' || error === null) return [];
-  const found = error as Found;
-  return [found, ...Object.values(found.innerErrors ?? {}).flatMap(errorsIn)];
+export function unstorable(view: string, cause: unknown): InsideoutError {
+  return new InsideoutError('RECORD_UNSTORABLE', `Cassandra refuses a row of the view "${view}".`, {
+    hint: 'Keep the key under 64 kB and not empty, and leave large columns out of the view.',
+    cause,
+  });
 }
+
+/** Of several hosts' errors the one that an operator can mend, the first otherwise. */
+function decisive(error: unknown): unknown {
+  if (!(error instanceof errors.NoHostAvailableError)) return error;
+  const inner: unknown[] = Object.values(error.innerErrors ?? {});
+  return (
+    inner.find(
+      (e) => e instanceof errors.AuthenticationError || refusals.has(responseCode(e) ?? Number.NaN),
+    ) ?? error
+  );
+}
+
+function responseCode(error: unknown): number | null {
+  return error instanceof errors.ResponseError ? error.code : null;
+}
+
+const name = (code: number | null): string =>
+  Object.entries(codes).find(([, value]) => value === code)?.[0] ?? `code ${code}`;

@@ -1,122 +1,117 @@
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
 import { dropsActive, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
-import { CassandraConnection, type CassandraStoreOptions } from './cassandra-connection.ts';
-import { CassandraGeneration, tableDdl, tableOf } from './cassandra-generation.ts';
-import { quote } from './cassandra-values.ts';
+import { CassandraClaims } from './cassandra-claims.ts';
+import { CassandraConnection, type CassandraOptions } from './cassandra-connection.ts';
+import { CassandraGeneration } from './cassandra-generation.ts';
+import { createSchema, rowsDefinition, type Tables } from './cassandra-schema.ts';
 
-export type { CassandraStoreOptions } from './cassandra-connection.ts';
+export type { CassandraOptions } from './cassandra-connection.ts';
+
+/** The one Cassandra partition that holds the pointers of a keyspace. */
+const pointers = 'active';
 
 /**
- * Views in Cassandra: a table `<view>_g<n>` for each generation. `insideout_active` says which one is active; all
- * its rows are in one partition, so that one conditional batch can move several pointers.
+ * Views in Cassandra (4.0 and later): a table `<view>_g<generation>` for each generation, keyed by the view key.
+ *
+ * The keyspace is created when it is missing, with SimpleStrategy and `replicationFactor` (default 1); create it
+ * yourself for anything else. Rows are written and read at LOCAL_QUORUM, claims, checkpoints and pointers by
+ * lightweight transactions at SERIAL. A batch is not atomic for readers: they may see some of its rows before the
+ * others, never a row that is older than one they saw. `gc_grace_seconds` must be longer than any writer can be
+ * cut off with a batch in flight (default: ten days).
  */
-export async function openCassandraStore(options: CassandraStoreOptions): Promise<ViewStore> {
-  const db = new CassandraConnection(options);
+export async function openCassandraStore(options: CassandraOptions): Promise<ViewStore> {
+  const connection = new CassandraConnection(options);
   try {
-    const keyspace = quote(options.keyspace);
-    await db.run(
-      `create keyspace if not exists ${keyspace} with replication = {'class': 'SimpleStrategy', 'replication_factor': ${options.replicationFactor ?? 1}}`,
-      [],
-      ddl,
-    );
-    await db.run(
-      `create table if not exists ${keyspace}."insideout_generations" (view_name text, generation int, shape text, primary key (view_name, generation))`,
-      [],
-      ddl,
-    );
-    await db.run(
-      `create table if not exists ${keyspace}."insideout_checkpoints" (view_name text, generation int, topic text, partition int, next bigint, epoch int, primary key ((view_name, generation), topic, partition))`,
-      [],
-      ddl,
-    );
-    await db.run(
-      `create table if not exists ${keyspace}."insideout_active" (pointers text, view_name text, generation int, primary key (pointers, view_name))`,
-      [],
-      ddl,
-    );
-    return new CassandraStore(db);
+    await connection.connect();
+    return new CassandraStore(connection, await createSchema(connection, options));
   } catch (error) {
-    await db.close();
+    await connection.close();
     throw error;
   }
 }
 
-const ddl = { prepare: false };
-/** The partition key of all pointers. */
-const pointers = 'pointers';
-
 class CassandraStore implements ViewStore {
-  readonly #db: CassandraConnection;
+  readonly #connection: CassandraConnection;
+  readonly #tables: Tables;
 
-  constructor(db: CassandraConnection) {
-    this.#db = db;
+  constructor(connection: CassandraConnection, tables: Tables) {
+    this.#connection = connection;
+    this.#tables = tables;
   }
 
   async open(view: ViewShape, id: GenerationId): Promise<Generation> {
-    await this.#db.run(tableDdl(this.#db.keyspace, view, id), [], ddl);
-    const created = await this.#db.run(
-      `insert into ${this.#meta('generations')} (view_name, generation, shape) values (?, ?, ?) if not exists`,
-      [view.name, id, shapeText(view)],
+    const { generations } = this.#tables;
+    const shape = shapeText(view);
+    const key = [view.name, BigInt(id)];
+    const entry = await this.#connection.compareAndSet(
+      `INSERT INTO ${generations} (view_name, generation, shape) VALUES (?, ?, ?) IF NOT EXISTS`,
+      [...key, shape],
     );
-    if (!created.wasApplied() && created.first()?.shape !== shapeText(view)) throw wrongShape(view, id);
-    return new CassandraGeneration({ db: this.#db, view, id });
+    const known = entry.wasApplied() ? { shape, ready: null } : entry.first();
+    if (known.shape !== shape) throw wrongShape(view, id);
+    if (known.ready !== true) {
+      await this.#connection.define(rowsDefinition(this.#tables.rows(view.name, id), view));
+      await this.#connection.compareAndSet(
+        `UPDATE ${generations} SET ready = true WHERE view_name = ? AND generation = ? IF shape = ?`,
+        [...key, shape],
+      );
+    }
+    return new CassandraGeneration({ connection: this.#connection, tables: this.#tables, view, id });
   }
 
   async generations(view: string): Promise<GenerationId[]> {
-    const { rows } = await this.#db.run(
-      `select generation from ${this.#meta('generations')} where view_name = ?`,
+    const found = await this.#connection.readSerial(
+      `SELECT generation FROM ${this.#tables.generations} WHERE view_name = ?`,
       [view],
     );
-    return rows.map((row) => row.generation as number);
+    return found.rows.map((row) => Number(row.generation));
   }
 
   async active(view: string): Promise<GenerationId | null> {
-    const result = await this.#db.run(
-      `select generation from ${this.#meta('active')} where pointers = ? and view_name = ?`,
+    const found = await this.#connection.readSerial(
+      `SELECT generation FROM ${this.#tables.active} WHERE pointers = ? AND view_name = ?`,
       [pointers, view],
-      { consistency: 9 },
     );
-    return (result.first()?.generation as number | undefined) ?? null;
+    const id: unknown = found.first()?.generation;
+    return id === null || id === undefined ? null : Number(id);
   }
 
   async promote(moves: readonly Promotion[]): Promise<boolean> {
-    const statements = moves.map(({ view, from, to }) =>
-      from === null
-        ? {
-            query: `insert into ${this.#meta('active')} (pointers, view_name, generation) values (?, ?, ?) if not exists`,
-            params: [pointers, view.name, to],
-          }
-        : {
-            query: `update ${this.#meta('active')} set generation = ? where pointers = ? and view_name = ? if generation = ?`,
-            params: [to, pointers, view.name, from],
-          },
+    if (moves.length === 0) return true;
+    const query = `UPDATE ${this.#tables.active} SET generation = ? WHERE pointers = ? AND view_name = ? IF generation = ?`;
+    const moved = await this.#connection.compareAndSetAll(
+      moves.map(({ view, from, to }) => ({
+        query,
+        params: [BigInt(to), pointers, view.name, from === null ? null : BigInt(from)],
+      })),
     );
-    return this.#db.conditional(statements);
+    return moved.wasApplied();
   }
 
   async drop(view: string, id: GenerationId): Promise<void> {
     if ((await this.active(view)) === id) throw dropsActive(view, id);
-    await this.#db.run(`drop table if exists ${tableOf(this.#db.keyspace, view, id)}`, [], ddl);
-    await this.#db.run(`delete from ${this.#meta('checkpoints')} where view_name = ? and generation = ?`, [
-      view,
-      id,
-    ]);
-    await this.#db.run(
-      `delete from ${this.#meta('generations')} where view_name = ? and generation = ? if exists`,
-      [view, id],
+    const { generations } = this.#tables;
+    const key = [view, BigInt(id)];
+    // No more claims from here on, and whoever opens it again makes the table anew.
+    await this.#connection.compareAndSet(
+      `UPDATE ${generations} SET ready = false WHERE view_name = ? AND generation = ? IF EXISTS`,
+      key,
+    );
+    await new CassandraClaims({ connection: this.#connection, tables: this.#tables, view, id }).remove();
+    await this.#connection.define(`DROP TABLE IF EXISTS ${this.#tables.rows(view, id)}`);
+    // The entry last: until it is gone, a crash leaves something that can be found and dropped again.
+    await this.#connection.compareAndSet(
+      `DELETE FROM ${generations} WHERE view_name = ? AND generation = ? IF EXISTS`,
+      key,
     );
   }
 
   async ping(): Promise<void> {
-    await this.#db.run('select key from system.local', []);
+    await this.#connection.run('SELECT key FROM system.local');
   }
 
   close(): Promise<void> {
-    return this.#db.close();
-  }
-
-  #meta(table: string): string {
-    return `${quote(this.#db.keyspace)}."insideout_${table}"`;
+    return this.#connection.close();
   }
 }

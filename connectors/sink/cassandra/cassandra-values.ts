@@ -1,36 +1,25 @@
-import cassandra from 'cassandra-driver';
-import type { ColumnType } from '../../../core/column.ts';
-import type { Value } from '../../../core/value.ts';
+import { types } from 'cassandra-driver';
+import type { Columns, ColumnType } from '../../../core/column.ts';
+import type { Row, Value } from '../../../core/value.ts';
 import { decodeArray, encodeArray } from '../row-json.ts';
 
-export const cqlType: Readonly<Record<ColumnType, string>> = {
-  text: 'text',
-  int: 'int',
-  bigint: 'bigint',
-  float: 'double',
-  numeric: 'text',
-  boolean: 'boolean',
-  bytes: 'blob',
-  timestamp: 'text',
-  json: 'text',
-  array: 'text',
-};
-
-/** How a value of each type is bound. */
-export function toCql(value: Value, type: ColumnType): unknown {
-  if (value === null) return null;
-  if (type === 'bigint') return cassandra.types.Long.fromString((value as bigint).toString());
-  if (type === 'bytes') return Buffer.from(value as Uint8Array);
+/** A value as the driver takes it for the column's CQL type. Null becomes unset: a null would be a tombstone. */
+export function toCql(value: Value | undefined, type: ColumnType): unknown {
+  if (value === null || value === undefined) return types.unset;
   if (type === 'array') return encodeArray(value);
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   return value;
 }
 
-export function fromCql(value: unknown, type: ColumnType): Value {
-  if (value === null || value === undefined) return null;
-  if (type === 'bigint') return BigInt(String(value));
-  if (type === 'bytes') return new Uint8Array(value as Buffer);
-  if (type === 'array') return decodeArray(value as string);
-  return value as Value;
+export function fromCql(stored: types.Row, columns: Columns): Row {
+  const row: Record<string, Value> = {};
+  for (const name in columns) row[name] = fromCqlValue(stored[name] as unknown, columns[name]!);
+  return row;
 }
 
-export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+function fromCqlValue(value: unknown, type: ColumnType): Value {
+  if (value === null || value === undefined) return null;
+  if (type === 'array') return decodeArray(value as string);
+  if (type === 'bytes') return new Uint8Array(value as Uint8Array);
+  return value as Value;
+}

@@ -3,14 +3,7 @@ import { viewStoreConformance } from '../../conformance/view-store.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 
 const { contactPoint, dataCenter } = servers().cassandra;
+const keyspace = uniqueName('sink');
+const open = () => openCassandraStore({ contactPoints: [contactPoint], dataCenter, keyspace });
 
-viewStoreConformance(
-  'Cassandra',
-  () =>
-    openCassandraStore({
-      contactPoints: [contactPoint],
-      dataCenter,
-      keyspace: uniqueName('views').slice(0, 40),
-    }),
-  { runs: 5 },
-);
+viewStoreConformance('Cassandra', open, { runs: 10 });

@@ -1,0 +1,59 @@
+import type { Row } from '../../../core/value.ts';
+import type { Key, ViewShape } from '../../../core/view.ts';
+import type { RowChange } from './cassandra-plan.ts';
+import { partitionColumn, quote } from './cassandra-schema.ts';
+import { clearTime, writeTime } from './cassandra-timestamps.ts';
+import { toCql } from './cassandra-values.ts';
+
+export interface Statement {
+  readonly cql: string;
+  readonly params: readonly unknown[];
+}
+
+/** The statements on one generation's table, with the parameters in the order of their texts. */
+export interface Statements {
+  readonly get: string;
+  readonly scan: string;
+  /** The keys with `partition` and `written`, the write time of the row. */
+  readonly keys: string;
+  key(key: Key): unknown[];
+  write(change: RowChange, partition: number): Statement;
+}
+
+/**
+ * An upsert replaces the whole row. When no column is null, its cells cover every older one, and a plain INSERT
+ * does. Otherwise the row is cleared first, a tick below the write, in the same mutation: an older value of a null
+ * column must go. Writing the nulls instead would leave a cell tombstone for each, and those slow scans down and
+ * count towards `tombstone_failure_threshold`; a partition deletion does not.
+ */
+export function statementsOf(table: string, view: ViewShape): Statements {
+  const names = Object.keys(view.columns);
+  const others = names.filter((name) => !view.key.includes(name));
+  const keyTypes = view.key.map((name) => view.columns[name]!);
+  const where = view.key.map((name) => `${quote(name)} = ?`).join(' AND ');
+  const written = [...view.key, ...others].map(quote);
+  const insert =
+    `INSERT INTO ${table} (${written.join(', ')}, ${partitionColumn}) ` +
+    `VALUES (${written.map(() => '?').join(', ')}, ?) USING TIMESTAMP ?`;
+  const remove = `DELETE FROM ${table} USING TIMESTAMP ? WHERE ${where}`;
+  const replace = `BEGIN UNLOGGED BATCH ${remove}; ${insert}; APPLY BATCH`;
+  const key = (values: Key) => values.map((value, i) => toCql(value, keyTypes[i]!));
+  const rest = (row: Row) => others.map((name) => toCql(row[name], view.columns[name]!));
+  const hasNull = (row: Row) => others.some((name) => (row[name] ?? null) === null);
+  return {
+    get: `SELECT ${names.map(quote).join(', ')} FROM ${table} WHERE ${where}`,
+    scan: `SELECT ${names.map(quote).join(', ')} FROM ${table}`,
+    keys:
+      `SELECT ${view.key.map((name, i) => `${quote(name)} AS k${i}`).join(', ')}, ` +
+      `${partitionColumn} AS partition, WRITETIME(${partitionColumn}) AS written FROM ${table}`,
+    key,
+    write(change, partition) {
+      const keyValues = key(change.key);
+      const at = writeTime(change.offset);
+      if (change.op === 'delete') return { cql: remove, params: [at, ...keyValues] };
+      const values = [...keyValues, ...rest(change.row), partition, at];
+      if (!hasNull(change.row)) return { cql: insert, params: values };
+      return { cql: replace, params: [clearTime(change.offset), ...keyValues, ...values] };
+    },
+  };
+}
