@@ -16,6 +16,8 @@ export class Appender {
   readonly #db: Database.Database;
   readonly #topics: Topics;
   readonly #path: string;
+  readonly #select: Database.Statement<[number, number], { next: number }>;
+  readonly #move: Database.Statement;
   readonly #inserts = new Map<string, Database.Statement>();
   readonly #appended: () => void;
   #waiting: Waiting[] = [];
@@ -27,6 +29,8 @@ export class Appender {
     this.#topics = parts.topics;
     this.#path = parts.path;
     this.#appended = parts.appended;
+    this.#select = parts.db.prepare('select next from ends where topic_id = ? and partition = ?');
+    this.#move = parts.db.prepare('update ends set next = ? where topic_id = ? and partition = ?');
   }
 
   append(records: readonly LogRecord[]): Promise<void> {
@@ -82,18 +86,13 @@ export class Appender {
           record.timestamp,
         );
       }
-    const move = this.#db.prepare('update ends set next = ? where topic_id = ? and partition = ?');
-    for (const end of next.values()) move.run(end.offset, end.topicId, end.partition);
+    for (const end of next.values()) this.#move.run(end.offset, end.topicId, end.partition);
   }
 
   /** Read inside the transaction each time, because another process may have appended. */
   #end(record: LogRecord) {
     const topic = this.#topics.get(record.topic);
-    const end = this.#db
-      .prepare<[number, number], { next: number }>(
-        'select next from ends where topic_id = ? and partition = ?',
-      )
-      .get(topic.id, record.partition);
+    const end = this.#select.get(topic.id, record.partition);
     if (!end)
       throw new InsideoutError(
         'LOG_TOPIC',

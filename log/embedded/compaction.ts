@@ -2,44 +2,87 @@ import type Database from 'better-sqlite3';
 import { partitionTable } from './database.ts';
 import type { Topic } from './topics.ts';
 
-/** How long a tombstone stays, so that every view has time to see it. */
+/** How long a tombstone stays after it was first part of a cleaning, so that every view has time to see it. */
 export const deleteRetentionMs = 24 * 3_600_000;
 
+export interface CleaningOptions {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly deleteRetentionMs?: number;
+}
+
 /**
- * Does a topic's cleaning: `compact` keeps the newest record of each key and drops tombstones older than
- * `deleteRetentionMs`; `delete` drops what is older than the topic's retention. Offsets are never used again.
- * Returns the number of records removed. Blocks for as long as it takes, about a second per million records.
+ * Does a topic's cleaning: `compact` keeps the newest record of each key and drops old tombstones; `delete`
+ * drops what is older than the topic's retention. Offsets are never used again. Returns the number of records
+ * removed; their bytes are overwritten. Blocks for as long as it takes, about a second per million records.
  */
-export function clean(
-  db: Database.Database,
-  topic: Topic,
-  options: { now: number; deleteRetentionMs?: number },
-): number {
+export function clean(db: Database.Database, topic: Topic, options: CleaningOptions): number {
   let removed = 0;
-  for (let partition = 0; partition < topic.partitions; partition++) {
-    const table = partitionTable(topic.id, partition);
+  for (let partition = 0; partition < topic.partitions; partition++)
     db.transaction(() => {
-      if (topic.cleanup === 'compact') {
-        removed += db
-          .prepare(
-            `delete from ${table} where key is not null and offset not in (select max(offset) from ${table} group by key)`,
-          )
-          .run().changes;
-        const before = options.now - (options.deleteRetentionMs ?? deleteRetentionMs);
-        removed += db
-          .prepare(`delete from ${table} where value is null and timestamp < ?`)
-          .run(before).changes;
-      } else if (topic.retentionMs >= 0) {
-        // Only from the front, so that what is left has no holes.
-        const keep = db
-          .prepare<[number], number | null>(`select min(offset) from ${table} where timestamp >= ?`)
-          .pluck()
-          .get(options.now - topic.retentionMs);
-        removed += db
-          .prepare(`delete from ${table} where offset < coalesce(?, 9e15)`)
-          .run(keep ?? null).changes;
-      }
+      const at = { topicId: topic.id, partition, table: partitionTable(topic.id, partition) };
+      if (topic.cleanup === 'compact') removed += compact(db, at, options);
+      else if (topic.retentionMs >= 0) removed += expire(db, at, options.now - topic.retentionMs);
     }).immediate();
-  }
+  // The pages as they were before are still in the write-ahead log.
+  if (removed > 0) db.pragma('wal_checkpoint(TRUNCATE)');
   return removed;
+}
+
+interface At {
+  readonly topicId: number;
+  readonly partition: number;
+  readonly table: string;
+}
+
+function compact(db: Database.Database, at: At, options: CleaningOptions): number {
+  const newest = `select max(offset) from ${at.table} group by key`;
+  const overwritten = db
+    .prepare(`delete from ${at.table} where key is not null and offset not in (${newest})`)
+    .run().changes;
+  return overwritten + dropTombstones(db, at, options);
+}
+
+/**
+ * A tombstone's own time is that of the change, which may be long ago when the source had to catch up; a view
+ * must have the whole retention to see it nevertheless. So what counts is when a cleaning first met it.
+ */
+function dropTombstones(db: Database.Database, at: At, options: CleaningOptions): number {
+  const end = db
+    .prepare<[number, number], number>('select next from ends where topic_id = ? and partition = ?')
+    .pluck()
+    .get(at.topicId, at.partition);
+  db.prepare('insert or replace into cleanings (topic_id, partition, at, through) values (?, ?, ?, ?)').run(
+    at.topicId,
+    at.partition,
+    options.now,
+    end ?? 0,
+  );
+  const before = options.now - (options.deleteRetentionMs ?? deleteRetentionMs);
+  const horizon = db
+    .prepare<[number, number, number], number | null>(
+      'select max(through) from cleanings where topic_id = ? and partition = ? and at <= ?',
+    )
+    .pluck()
+    .get(at.topicId, at.partition, before);
+  if (horizon === null || horizon === undefined) return 0;
+  // Of the cleanings that are old enough, only the one that reached furthest says anything.
+  db.prepare('delete from cleanings where topic_id = ? and partition = ? and at <= ? and through < ?').run(
+    at.topicId,
+    at.partition,
+    before,
+    horizon,
+  );
+  return db.prepare(`delete from ${at.table} where value is null and offset < ?`).run(horizon).changes;
+}
+
+/** Only from the front, so that what is left has no holes. */
+function expire(db: Database.Database, at: At, before: number): number {
+  const keep = db
+    .prepare<[number], number>(`select offset from ${at.table} where timestamp >= ? order by offset limit 1`)
+    .pluck()
+    .get(before);
+  return keep === undefined
+    ? db.prepare(`delete from ${at.table}`).run().changes
+    : db.prepare(`delete from ${at.table} where offset < ?`).run(keep).changes;
 }

@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3';
 import { InsideoutError } from '../../core/errors.ts';
 import { type Offset, partitionKey } from '../../core/position.ts';
 import type { ConsumeRequest, RecordBatch, StoredRecord } from '../log.ts';
-import { partitionTable } from './database.ts';
+import { closed, partitionTable } from './database.ts';
 import { GroupMember, heartbeatMs } from './group.ts';
 import { HeadersDecoder } from './headers.ts';
 import type { Topic, Topics } from './topics.ts';
@@ -40,29 +40,47 @@ export async function* consume(parts: ConsumerParts, request: ConsumeRequest): A
   const partitions = readers.map((r) => ({ topic: r.topic.name, partition: r.partition }));
   const member = request.group === undefined ? null : new GroupMember(parts.db, request.group, partitions);
   const decoder = new HeadersDecoder();
+  // The leases also have to last while a batch is worked on.
+  const renewal = member && setInterval(() => renew(parts.db, member), heartbeatMs);
   let beat = 0;
+  let turn = 0;
+  let idle = 0;
   try {
     while (!request.signal.aborted) {
+      if (!parts.db.open) throw closed();
       if (Date.now() - beat >= heartbeatMs) {
-        beat = Date.now();
         await assign(readers, member, request);
+        beat = Date.now();
+        // Something may have been appended to a partition that was already looked at.
+        idle = 0;
       }
-      let delivered = false;
-      for (const reader of readers) {
-        if (reader.next === null) continue;
-        const batch = read(parts.db, reader, decoder);
-        if (batch.next === reader.next) continue;
-        if (member && !member.holds(keyOf(reader), Date.now())) break;
+      const reader = readers[turn++ % readers.length];
+      const batch = reader && reader.next !== null ? read(parts.db, reader, decoder) : null;
+      if (reader && batch && batch.next !== reader.next) {
+        idle = 0;
+        if (member && !member.holds(keyOf(reader), Date.now())) {
+          beat = 0;
+          continue;
+        }
         reader.next = batch.next;
-        delivered = true;
         yield batch;
-        if (request.signal.aborted) return;
-        if (Date.now() - beat >= heartbeatMs) break;
+      } else if (++idle >= readers.length) {
+        idle = 0;
+        await parts.changed(heartbeatMs, request.signal);
       }
-      if (!delivered) await parts.changed(heartbeatMs, request.signal);
     }
   } finally {
+    if (renewal) clearInterval(renewal);
     if (member && parts.db.open) member.leave();
+  }
+}
+
+/** A file that stays locked lets the leases run out, which the next heartbeat finds. */
+function renew(db: Database.Database, member: GroupMember): void {
+  try {
+    if (db.open) member.renew(Date.now());
+  } catch {
+    // Nobody waits for this failure; the reading itself meets the same one and throws it.
   }
 }
 
@@ -111,7 +129,8 @@ function read(db: Database.Database, reader: Reader, decoder: HeadersDecoder): R
   const end = db
     .prepare<[number, number], { next: number }>('select next from ends where topic_id = ? and partition = ?')
     .get(topic.id, partition)!.next;
-  if (from >= end) return { topic: topic.name, partition, records: [], next: from, end };
+  if (from > end) throw pastEnd(topic.name, partition, from);
+  if (from === end) return { topic: topic.name, partition, records: [], next: from, end };
   const records: StoredRecord[] = [];
   let bytes = 0;
   let whole = true;
@@ -136,7 +155,7 @@ function read(db: Database.Database, reader: Reader, decoder: HeadersDecoder): R
     last === undefined || (whole && records.length < maxRecords)
       ? Math.max(end, (last?.offset ?? 0) + 1)
       : last.offset + 1;
-  return { topic: topic.name, partition, records, next, end };
+  return { topic: topic.name, partition, records, next, end: Math.max(end, next) };
 }
 
 function gap(topic: string, partition: number, from: Offset): InsideoutError {
@@ -144,5 +163,13 @@ function gap(topic: string, partition: number, from: Offset): InsideoutError {
     'VIEW_CHECKPOINT_GAP',
     `The Log no longer holds offset ${from} of ${topic}, partition ${partition}.`,
     { hint: 'Rebuild the view from the oldest offset, and give the topic a longer retention.' },
+  );
+}
+
+function pastEnd(topic: string, partition: number, from: Offset): InsideoutError {
+  return new InsideoutError(
+    'VIEW_CHECKPOINT_GAP',
+    `Offset ${from} is past the end of ${topic}, partition ${partition}: the Log was created anew or lost records.`,
+    { hint: 'Rebuild the view from the oldest offset, or put the right file back.' },
   );
 }

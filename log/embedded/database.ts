@@ -46,6 +46,10 @@ export function classifySqlite(error: unknown, path: string): InsideoutError {
   });
 }
 
+export function closed(): InsideoutError {
+  return new InsideoutError('LOG_CLOSED', 'The Log was closed.', { hint: 'Open it again.' });
+}
+
 const schema = `
   create table if not exists topics (
     id integer primary key, name text not null unique, partitions integer not null, cleanup text not null, retention_ms integer not null
@@ -56,6 +60,10 @@ const schema = `
   create table if not exists schemas (id integer primary key, schema text not null unique);
   create table if not exists subjects (
     subject text not null, version integer not null, schema_id integer not null, primary key (subject, version)
+  ) without rowid;
+  create table if not exists cleanings (
+    topic_id integer not null, partition integer not null, at integer not null, through integer not null,
+    primary key (topic_id, partition, at)
   ) without rowid;
   create table if not exists members (
     grp text not null, owner text not null, expires integer not null, primary key (grp, owner)

@@ -5,7 +5,8 @@ import type { ConsumeRequest, Log, LogRecord, RecordBatch, TopicSpec } from '../
 import { Appender } from './appender.ts';
 import { clean } from './compaction.ts';
 import { consume } from './consumer.ts';
-import { classifySqlite, openDatabase, partitionTable } from './database.ts';
+import { classifySqlite, closed, openDatabase, partitionTable } from './database.ts';
+import { Janitor } from './janitor.ts';
 import { EmbeddedSchemas } from './schemas.ts';
 import { Topics } from './topics.ts';
 import { Watcher } from './watcher.ts';
@@ -13,6 +14,8 @@ import { Watcher } from './watcher.ts';
 export interface EmbeddedLogOptions {
   /** The file; its folder is created. A relative path counts from the working directory. */
   readonly path: string;
+  /** How often a topic is looked at for cleaning, milliseconds. Default: a minute. */
+  readonly cleanEveryMs?: number | undefined;
 }
 
 /** The Log as one SQLite file, for one machine: several processes may read and write it at the same time. */
@@ -27,12 +30,18 @@ export class EmbeddedLog implements Log {
   readonly #topics: Topics;
   readonly #appender: Appender;
   readonly #watcher: Watcher;
+  readonly #janitor: Janitor;
 
   constructor(options: EmbeddedLogOptions) {
     this.#path = options.path;
     this.#db = openDatabase(options.path);
     this.#topics = new Topics(this.#db);
     this.#watcher = new Watcher(this.#db);
+    this.#janitor = new Janitor({
+      db: this.#db,
+      topics: this.#topics,
+      everyMs: options.cleanEveryMs ?? 60_000,
+    });
     this.schemas = new EmbeddedSchemas(this.#db);
     this.#appender = new Appender({
       db: this.#db,
@@ -112,6 +121,7 @@ export class EmbeddedLog implements Log {
   async close(): Promise<void> {
     if (!this.#db.open) return;
     this.#appender.flush();
+    this.#janitor.close();
     this.#watcher.close();
     this.#db.close();
   }
@@ -128,7 +138,3 @@ export class EmbeddedLog implements Log {
 
 const isSqlite = (error: unknown): boolean =>
   String((error as { code?: unknown } | null)?.code ?? '').startsWith('SQLITE_');
-
-function closed(): InsideoutError {
-  return new InsideoutError('LOG_CLOSED', 'The Log was closed.', { hint: 'Open it again.' });
-}

@@ -39,6 +39,23 @@ export class GroupMember {
     return this.#validUntil > 0 && now >= this.#validUntil;
   }
 
+  /** Makes the leases last longer, and changes nothing else. Leases that have run out stay so. */
+  renew(now: number): void {
+    if (now >= this.#validUntil) return;
+    const expires = now + leaseMs;
+    const renewed = this.#db
+      .transaction(() => {
+        const update = (table: 'members' | 'leases') =>
+          this.#db
+            .prepare(`update ${table} set expires = ? where grp = ? and owner = ? and expires > ?`)
+            .run(expires, this.#group, this.#owner, now).changes;
+        update('leases');
+        return update('members');
+      })
+      .immediate();
+    if (renewed > 0) this.#validUntil = expires;
+  }
+
   /** Renews, gives up and takes partitions; returns those now held. */
   heartbeat(now: number): ReadonlySet<PartitionKey> {
     const held = this.#db.transaction(() => this.#exchange(now)).immediate();

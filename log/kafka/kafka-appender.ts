@@ -1,12 +1,8 @@
 import { CompressionTypes, type Kafka, type Producer, type TopicMessages } from 'kafkajs';
-import type { InsideoutError } from '../../core/errors.ts';
+import { InsideoutError } from '../../core/errors.ts';
 import type { LogRecord } from '../log.ts';
 import { classifyKafka } from './kafka-errors.ts';
-
-/** What a request holds for one partition at most: below the brokers' usual limit of 1 MiB for a record batch. */
-const maxPartitionBytes = 900_000;
-/** What a request holds in all. */
-const maxRequestBytes = 8 << 20;
+import { requests } from './requests.ts';
 
 interface Waiting {
   readonly records: readonly LogRecord[];
@@ -14,28 +10,29 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+export interface AppenderParts {
+  readonly kafka: Kafka;
+  readonly compression: 'none' | 'gzip';
+  /** Reads max.message.bytes of the topics, and answers for each of them. */
+  limits(topics: ReadonlySet<string>): Promise<(topic: string) => number>;
+}
+
 /**
- * Appends with the idempotent producer, one request under way at a time, because that is the only way in which
- * kafkajs keeps a partition's order: it gives a batch its sequence number when it is sent and counts on when it
- * succeeded, so a failed batch that is sent again behind a later one is accepted there (docs/adr/0001). What is
- * appended meanwhile gathers and goes out together, so the single request loses no throughput to latency.
+ * Appends with the idempotent producer, one call under way at a time. That is the only order-proof way:
+ * kafkajs takes a failed batch's sequence numbers back before it sends it again, so another call's batch could
+ * go first and be accepted. What is appended meanwhile gathers and goes out together, so throughput does not
+ * depend on the latency of a request (docs/adr/0001-kafka-ordering.md).
  */
 export class KafkaAppender {
-  readonly #producer: Producer;
-  readonly #compression: CompressionTypes;
+  readonly #parts: AppenderParts;
   #waiting: Waiting[] = [];
   #sending: Promise<void> | null = null;
-  #connected: Promise<void> | null = null;
+  #producer: Promise<Producer> | null = null;
+  #discarded: Promise<void> = Promise.resolve();
   #failed: InsideoutError | null = null;
 
-  constructor(kafka: Kafka, compression: 'none' | 'gzip') {
-    this.#producer = kafka.producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      retry: { initialRetryTime: 50, retries: 8, maxRetryTime: 5_000 },
-    });
-    this.#compression = compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None;
+  constructor(parts: AppenderParts) {
+    this.#parts = parts;
   }
 
   append(records: readonly LogRecord[]): Promise<void> {
@@ -46,13 +43,16 @@ export class KafkaAppender {
     });
   }
 
-  recover(): void {
+  async recover(): Promise<void> {
+    await this.#sending;
+    await this.#discarded;
     this.#failed = null;
   }
 
   async close(): Promise<void> {
-    await this.#sending?.catch(() => {});
-    await this.#producer.disconnect().catch(() => {});
+    await this.#sending;
+    this.#discard();
+    await this.#discarded;
   }
 
   async #send(): Promise<void> {
@@ -60,59 +60,66 @@ export class KafkaAppender {
       const waiting = this.#waiting;
       this.#waiting = [];
       try {
-        this.#connected ??= this.#producer.connect();
-        await this.#connected;
-        for (const request of requests(waiting))
-          await this.#producer.sendBatch({
-            topicMessages: request,
-            acks: -1,
-            compression: this.#compression,
-          });
+        const topics = new Set<string>();
+        for (const { records } of waiting) for (const { topic } of records) topics.add(topic);
+        const limit = await this.#parts.limits(topics);
+        this.#producer ??= connect(this.#parts.kafka);
+        const producer = await this.#producer;
+        const records = waiting.length === 1 ? waiting[0]!.records : waiting.flatMap((w) => w.records);
+        for (const request of requests(records, limit)) await this.#sendRequest(producer, request);
         for (const { resolve } of waiting) resolve();
       } catch (error) {
-        this.#connected = null;
         this.#failed = classifyKafka(error, 'appending records');
+        // The broker may have taken what failed here. With the same producer id it would then take the next
+        // batch, which gets the same sequence numbers, for a repetition, and confirm it without writing it.
+        this.#discard();
         for (const { reject } of [...waiting, ...this.#waiting]) reject(this.#failed);
         this.#waiting = [];
       }
     }
     this.#sending = null;
   }
+
+  async #sendRequest(producer: Producer, topicMessages: TopicMessages[]): Promise<void> {
+    const compression = this.#parts.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None;
+    const answers = await producer.sendBatch({ topicMessages, acks: -1, compression });
+    const confirmed = new Set(answers.map((answer) => `${answer.topicName}/${answer.partition}`));
+    // kafkajs leaves out a partition whose leader moved, while a request was repeated, to a broker that had
+    // already answered: the call succeeds although the records are nowhere.
+    for (const { topic, messages } of topicMessages)
+      for (const { partition } of messages)
+        if (!confirmed.has(`${topic}/${partition}`))
+          throw new InsideoutError(
+            'LOG_UNREACHABLE',
+            `Kafka did not confirm partition ${partition} of ${topic}.`,
+            {
+              hint: 'Its leader moved; the append is repeated.',
+            },
+          );
+  }
+
+  #discard(): void {
+    const producer = this.#producer;
+    this.#producer = null;
+    if (producer)
+      this.#discarded = producer.then(
+        (connected) => connected.disconnect().catch(() => {}),
+        () => {},
+      );
+  }
 }
 
-/** Cuts what waits into requests that a broker takes, in order within each partition. */
-function* requests(waiting: readonly Waiting[]): Generator<TopicMessages[]> {
-  let topics = new Map<string, TopicMessages>();
-  let bytesOf = new Map<string, number>();
-  let bytes = 0;
-  for (const { records } of waiting)
-    for (const record of records) {
-      const size = record.key.length + (record.value?.length ?? 0) + 100;
-      const partition = `${record.topic}/${record.partition}`;
-      const inPartition = bytesOf.get(partition) ?? 0;
-      if (
-        bytes > 0 &&
-        (bytes + size > maxRequestBytes || (inPartition > 0 && inPartition + size > maxPartitionBytes))
-      ) {
-        yield [...topics.values()];
-        topics = new Map();
-        bytesOf = new Map();
-        bytes = 0;
-      }
-      let topic = topics.get(record.topic);
-      if (!topic) {
-        topic = { topic: record.topic, messages: [] };
-        topics.set(record.topic, topic);
-      }
-      topic.messages.push({
-        partition: record.partition,
-        key: record.key,
-        value: record.value,
-        timestamp: String(record.timestamp),
-        ...(record.headers ? { headers: record.headers as Record<string, Buffer | string> } : {}),
-      });
-      bytesOf.set(partition, (bytesOf.get(partition) ?? 0) + size);
-      bytes += size;
-    }
-  if (bytes > 0) yield [...topics.values()];
+async function connect(kafka: Kafka): Promise<Producer> {
+  const producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    createPartitioner:
+      () =>
+      ({ message }) =>
+        message.partition ?? 0,
+    retry: { initialRetryTime: 50, retries: 8, maxRetryTime: 5_000 },
+  });
+  await producer.connect();
+  return producer;
 }

@@ -23,6 +23,12 @@ export function classifyKafka(error: unknown, doing: string): InsideoutError {
       `Kafka refuses the access while ${doing}.`,
       "Correct `sasl` in the Log's config, or grant the principal access to the topics and groups.",
     );
+  if (types.includes('UNKNOWN_TOPIC_OR_PARTITION'))
+    return make(
+      'LOG_TOPIC',
+      `Kafka does not have the topic while ${doing}.`,
+      'Start the source that writes it first, or correct the name.',
+    );
   if (
     types.some((t) =>
       /INVALID_REPLICATION_FACTOR|INVALID_PARTITIONS|INVALID_CONFIG|INVALID_TOPIC|POLICY_VIOLATION/.test(t),

@@ -1,159 +1,132 @@
-import { type Admin, Kafka, type KafkaConfig, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import { InsideoutError } from '../../core/errors.ts';
-import type { Offset } from '../../core/position.ts';
+import { type Offset, partitionKey } from '../../core/position.ts';
 import { confluentRegistry, type RegistryOptions } from '../avro/confluent-registry.ts';
 import type { SchemaRegistry } from '../avro/schema-registry.ts';
 import type { ConsumeRequest, Log, LogRecord, RecordBatch, TopicSpec } from '../log.ts';
 import { KafkaAppender } from './kafka-appender.ts';
 import { consume } from './kafka-consumer.ts';
 import { classifyKafka } from './kafka-errors.ts';
+import { MessageLimits } from './message-limits.ts';
+import { ensureTopics, partitionCounts } from './topics.ts';
 
 export interface KafkaLogOptions {
+  /** `host:port` of some of the brokers. */
   readonly brokers: readonly string[];
-  readonly registry: RegistryOptions;
   readonly clientId?: string | undefined;
+  readonly registry: RegistryOptions;
   readonly ssl?: boolean | undefined;
   readonly sasl?:
-    | { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
+    | {
+        readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+        readonly username: string;
+        readonly password: string;
+      }
     | undefined;
-  /** Of topics that are created. Default: the broker's own. */
+  /** Of topics that are created; the broker's default without it. */
   readonly replicationFactor?: number | undefined;
   readonly compression?: 'none' | 'gzip' | undefined;
 }
 
-/** A record of up to 8 MiB, where Kafka's default is 1 MiB: rows with documents in them are larger than that. */
-const maxMessageBytes = 8 << 20;
-
-/** The Log as Kafka topics. Connects when first needed. */
+/** The Log as Kafka with a Confluent-compatible schema registry. Connects when first needed. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
   return new KafkaLog(options);
 }
 
 class KafkaLog implements Log {
   readonly schemas: SchemaRegistry;
-  readonly #options: KafkaLogOptions;
   readonly #kafka: Kafka;
+  readonly #replicationFactor: number | undefined;
   readonly #appender: KafkaAppender;
+  readonly #closing = new AbortController();
   #admin: Promise<Admin> | null = null;
-  #closed = false;
 
   constructor(options: KafkaLogOptions) {
-    this.#options = options;
     this.#kafka = new Kafka({
-      clientId: options.clientId ?? 'insideout',
       brokers: [...options.brokers],
-      ssl: options.ssl ?? false,
-      ...(options.sasl ? ({ sasl: options.sasl } as Pick<KafkaConfig, 'sasl'>) : {}),
-      // Errors are thrown; the library would print them as well, and its normal start-up retries with them.
-      logLevel: logLevel.NOTHING,
+      clientId: options.clientId ?? 'insideout',
       connectionTimeout: 5_000,
-      retry: { initialRetryTime: 50, retries: 5, maxRetryTime: 2_000 },
+      ssl: options.ssl ?? false,
+      ...(options.sasl ? { sasl: options.sasl as SASLOptions } : {}),
+      retry: { initialRetryTime: 50, maxRetryTime: 2_000, retries: 5 },
+      // What goes wrong is thrown; the library would print it as well, and its normal start-up retries with it.
+      logLevel: logLevel.NOTHING,
+      logCreator: () => () => {},
     });
+    this.#replicationFactor = options.replicationFactor;
     this.schemas = confluentRegistry(options.registry);
-    this.#appender = new KafkaAppender(this.#kafka, options.compression ?? 'none');
+    const limits = new MessageLimits();
+    this.#appender = new KafkaAppender({
+      kafka: this.#kafka,
+      compression: options.compression ?? 'none',
+      limits: async (topics) => limits.of(topics, () => this.#connected()),
+    });
   }
 
   ensureTopics(topics: readonly TopicSpec[]): Promise<void> {
-    return this.#withAdmin('creating topics', async (admin) => {
-      const existing = await this.#partitions(
-        admin,
-        topics.map((t) => t.name),
-      );
-      for (const spec of topics) {
-        const count = existing.get(spec.name);
-        if (count !== undefined && count !== spec.partitions)
-          throw new InsideoutError(
-            'LOG_TOPIC',
-            `The topic "${spec.name}" has ${count} partitions, not ${spec.partitions}.`,
-            {
-              hint: `Set partitions to ${count}: changing the number would move keys between partitions.`,
-            },
-          );
-      }
-      const missing = topics.filter((t) => !existing.has(t.name));
-      if (missing.length === 0) return;
-      await admin.createTopics({
-        waitForLeaders: true,
-        topics: missing.map((spec) => ({
-          topic: spec.name,
-          numPartitions: spec.partitions,
-          replicationFactor: this.#options.replicationFactor ?? -1,
-          configEntries: [
-            { name: 'cleanup.policy', value: spec.cleanup },
-            { name: 'max.message.bytes', value: String(maxMessageBytes) },
-            ...(spec.cleanup === 'delete'
-              ? [{ name: 'retention.ms', value: String(spec.retentionMs ?? -1) }]
-              : []),
-          ],
-        })),
-      });
-    });
+    return this.#ask('creating topics', (admin) => ensureTopics(admin, topics, this.#replicationFactor));
   }
 
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    return this.#withAdmin('looking topics up', (admin) => this.#partitions(admin, topics));
+    return this.#ask('reading topics', (admin) => partitionCounts(admin, topics));
   }
 
   topics(): Promise<string[]> {
-    return this.#withAdmin('listing topics', (admin) => admin.listTopics());
+    return this.#ask('listing topics', async (admin) => (await admin.listTopics()).sort());
   }
 
-  append(records: readonly LogRecord[]): Promise<void> {
-    return this.#closed ? Promise.reject(closed()) : this.#appender.append(records);
+  async append(records: readonly LogRecord[]): Promise<void> {
+    if (this.#closing.signal.aborted) throw closed();
+    if (records.length > 0) await this.#appender.append(records);
   }
 
-  async recover(): Promise<void> {
-    this.#appender.recover();
+  recover(): Promise<void> {
+    return this.#appender.recover();
   }
 
   async *consume(request: ConsumeRequest): AsyncGenerator<RecordBatch> {
-    yield* consume(this.#kafka, await this.#connectedAdmin(`reading ${request.topics.join(', ')}`), request);
+    if (this.#closing.signal.aborted) throw closed();
+    const signal = AbortSignal.any([request.signal, this.#closing.signal]);
+    const admin = await this.#ask(`reading ${request.topics.join(', ')}`, async (connected) => connected);
+    yield* consume(this.#kafka, admin, { ...withCallbacks(request), signal });
+    if (!request.signal.aborted && this.#closing.signal.aborted) throw closed();
   }
 
   offsets(topics: readonly string[]): Promise<ReadonlyMap<string, { first: Offset; end: Offset }>> {
-    return this.#withAdmin('reading offsets', async (admin) => {
-      const existing = await this.#partitions(admin, topics);
-      const offsets = new Map<string, { first: Offset; end: Offset }>();
-      for (const topic of existing.keys())
-        for (const o of await admin.fetchTopicOffsets(topic))
-          offsets.set(`${topic}/${o.partition}`, { first: Number(o.low), end: Number(o.high) });
-      return offsets;
+    return this.#ask('reading offsets', async (admin) => {
+      const existing = [...(await partitionCounts(admin, topics)).keys()];
+      const found = new Map<string, { first: Offset; end: Offset }>();
+      const perTopic = await Promise.all(existing.map((topic) => admin.fetchTopicOffsets(topic)));
+      existing.forEach((topic, i) => {
+        for (const { partition, low, high } of perTopic[i] ?? [])
+          found.set(partitionKey(topic, partition), { first: Number(low), end: Number(high) });
+      });
+      return found;
     });
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    this.#closing.abort();
     await this.#appender.close();
     await (await this.#admin?.catch(() => null))?.disconnect().catch(() => {});
   }
 
-  /** Listing first: asking for the metadata of a topic that does not exist makes the client retry for a while. */
-  async #partitions(admin: Admin, topics: readonly string[]): Promise<Map<string, number>> {
-    const all = new Set(await admin.listTopics());
-    const present = topics.filter((t) => all.has(t));
-    if (present.length === 0) return new Map();
-    const metadata = await admin.fetchTopicMetadata({ topics: present });
-    return new Map(metadata.topics.map((t) => [t.name, t.partitions.length]));
-  }
-
-  async #withAdmin<T>(doing: string, work: (admin: Admin) => Promise<T>): Promise<T> {
-    const admin = await this.#connectedAdmin(doing);
+  async #ask<T>(doing: string, work: (admin: Admin) => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted) throw closed();
     try {
-      return await work(admin);
+      return await work(await this.#connected());
     } catch (error) {
       throw classifyKafka(error, doing);
     }
   }
 
-  async #connectedAdmin(doing: string): Promise<Admin> {
-    if (this.#closed) throw closed();
+  async #connected(): Promise<Admin> {
+    this.#admin ??= connect(this.#kafka);
     try {
-      this.#admin ??= connect(this.#kafka);
       return await this.#admin;
     } catch (error) {
       this.#admin = null;
-      throw classifyKafka(error, doing);
+      throw error;
     }
   }
 }
@@ -162,6 +135,17 @@ async function connect(kafka: Kafka): Promise<Admin> {
   const admin = kafka.admin();
   await admin.connect();
   return admin;
+}
+
+/** The request as a plain object whose callbacks keep their `this`. */
+function withCallbacks(request: ConsumeRequest): ConsumeRequest {
+  return {
+    ...(request.group === undefined ? {} : { group: request.group }),
+    topics: request.topics,
+    from: (topic, partition) => request.from(topic, partition),
+    revoked: (topic, partition) => request.revoked?.(topic, partition),
+    signal: request.signal,
+  };
 }
 
 function closed(): InsideoutError {

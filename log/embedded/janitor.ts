@@ -1,0 +1,49 @@
+import type Database from 'better-sqlite3';
+import { clean } from './compaction.ts';
+import type { Topic, Topics } from './topics.ts';
+
+/** A topic is cleaned once it has grown by half of what it held, or by this much, whichever is more. */
+const minGrowth = 10_000;
+
+/** Cleans topics in the background, one in each round, so that a pause is never longer than one topic takes. */
+export class Janitor {
+  readonly #db: Database.Database;
+  readonly #topics: Topics;
+  readonly #timer: NodeJS.Timeout;
+  #turn = 0;
+
+  constructor(parts: { db: Database.Database; topics: Topics; everyMs: number }) {
+    this.#db = parts.db;
+    this.#topics = parts.topics;
+    this.#timer = setInterval(() => this.round(), parts.everyMs);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Looks at the next topic. A file that is busy or gone is left for the next round. */
+  round(): void {
+    try {
+      const topics = this.#topics.all();
+      const topic = topics[this.#turn++ % topics.length];
+      if (topic && this.#due(topic)) clean(this.#db, topic, { now: Date.now() });
+    } catch {
+      // Cleaning is no one's request, so nobody waits for its failure; whoever appends meets the same.
+    }
+  }
+
+  #due(topic: Topic): boolean {
+    if (topic.cleanup === 'delete') return topic.retentionMs >= 0;
+    const grown = this.#db
+      .prepare<[number], { next: number; through: number }>(
+        `select sum(next) as next, coalesce(sum((select max(through) from cleanings c
+           where c.topic_id = e.topic_id and c.partition = e.partition)), 0) as through
+         from ends e where topic_id = ?`,
+      )
+      .get(topic.id);
+    if (!grown) return false;
+    return grown.next - grown.through >= Math.max(minGrowth, grown.through / 2);
+  }
+}

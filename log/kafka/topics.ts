@@ -1,0 +1,72 @@
+import type { Admin } from 'kafkajs';
+import { InsideoutError } from '../../core/errors.ts';
+import type { TopicSpec } from '../log.ts';
+
+/** A topic, among what DescribeConfigs knows; kafkajs' constant for it is no ESM export. */
+const topicResource = 2;
+
+/** A record of up to 8 MiB, where Kafka's default is 1 MiB: rows with documents in them are larger than that. */
+const maxMessageBytes = 8 << 20;
+
+/** Partition counts of those of the topics that exist. */
+export async function partitionCounts(admin: Admin, names: readonly string[]): Promise<Map<string, number>> {
+  const existing = new Set(await admin.listTopics());
+  const topics = names.filter((name) => existing.has(name));
+  if (topics.length === 0) return new Map();
+  const metadata = await admin.fetchTopicMetadata({ topics });
+  return new Map(metadata.topics.map((topic) => [topic.name, topic.partitions.length]));
+}
+
+/** Creates the topics that are missing, and refuses those that have another partition count. */
+export async function ensureTopics(
+  admin: Admin,
+  specs: readonly TopicSpec[],
+  replicationFactor: number | undefined,
+): Promise<void> {
+  const names = specs.map((spec) => spec.name);
+  let counts = await partitionCounts(admin, names);
+  const missing = specs.filter((spec) => !counts.has(spec.name));
+  if (missing.length > 0) {
+    // Another process may create the same topics at this moment: that is no error, so the counts are read again.
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: missing.map((spec) => ({
+        topic: spec.name,
+        numPartitions: spec.partitions,
+        ...(replicationFactor === undefined ? {} : { replicationFactor }),
+        configEntries: [
+          { name: 'cleanup.policy', value: spec.cleanup },
+          { name: 'max.message.bytes', value: String(maxMessageBytes) },
+          ...(spec.cleanup === 'delete'
+            ? [{ name: 'retention.ms', value: String(spec.retentionMs ?? -1) }]
+            : []),
+        ],
+      })),
+    });
+    counts = await partitionCounts(admin, names);
+  }
+  for (const spec of specs) {
+    const count = counts.get(spec.name);
+    if (count === undefined || count === spec.partitions) continue;
+    throw new InsideoutError(
+      'LOG_TOPIC',
+      `The topic "${spec.name}" has ${count} partitions, not ${spec.partitions}.`,
+      {
+        hint: `Set partitions to ${count}: changing the number would move keys between partitions.`,
+      },
+    );
+  }
+}
+
+/** One setting of each of the topics. */
+export async function topicConfig(
+  admin: Admin,
+  topics: readonly string[],
+  setting: string,
+): Promise<Map<string, string>> {
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: topics.map((name) => ({ type: topicResource, name, configNames: [setting] })),
+  });
+  return new Map(resources.map((r) => [r.resourceName, r.configEntries[0]?.configValue ?? '']));
+}
