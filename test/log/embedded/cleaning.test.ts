@@ -1,0 +1,111 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { partitionKey } from '../../../core/position.ts';
+import { openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
+import { tail } from '../tail.ts';
+
+const topic = 'shop.public.customers';
+const poll = { timeout: 5_000, interval: 10 };
+const hour = 3_600_000;
+const start = 1_700_000_000_000;
+
+async function opened(retentionMs?: number) {
+  const folder = mkdtempSync(join(tmpdir(), 'insideout-log-'));
+  const log = await openEmbeddedLog({ path: join(folder, 'log.db') });
+  const cleanup = retentionMs === undefined ? 'compact' : 'delete';
+  await log.ensureTopics([
+    { name: topic, partitions: 1, cleanup, ...(retentionMs === undefined ? {} : { retentionMs }) },
+  ]);
+  onTestFinished(async () => {
+    await log.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const append = (key: string, value: string | null, timestamp = start) =>
+    log.append([
+      {
+        topic,
+        partition: 0,
+        key: Buffer.from(key),
+        value: value === null ? null : Buffer.from(value),
+        timestamp,
+      },
+    ]);
+  const read = async () => {
+    const t = tail(log, { topics: [topic] });
+    await expect
+      .poll(() => t.batches.at(-1)?.next, poll)
+      .toBe((await log.offsets([topic])).get(`${topic}/0`)?.end);
+    await t.stop();
+    return t.records(topic).map((r) => [r.offset, r.key?.toString(), r.value?.toString() ?? null]);
+  };
+  return { log, append, read, folder };
+}
+
+test('compaction keeps the newest record of each key, and no offset is used again', async () => {
+  const { log, append, read } = await opened();
+  for (const [key, value] of [
+    ['a', '1'],
+    ['b', '2'],
+    ['a', '3'],
+    ['b', '4'],
+  ] as const)
+    await append(key, value);
+  expect(await log.clean(topic)).toBe(2);
+  expect(await read()).toEqual([
+    [2, 'a', '3'],
+    [3, 'b', '4'],
+  ]);
+  await append('b', null);
+  await log.clean(topic, { now: start });
+  await log.clean(topic, { now: start + 25 * hour });
+  expect(await read()).toEqual([[2, 'a', '3']]);
+  await append('c', '5');
+  expect((await read()).at(-1)).toEqual([5, 'c', '5']);
+});
+
+test('a tombstone stays for the whole retention after the first cleaning, however old its change is', async () => {
+  const { log, append, read } = await opened();
+  await append('a', '1', start - 900 * hour);
+  await append('a', null, start - 800 * hour);
+  expect(await log.clean(topic, { now: start })).toBe(1);
+  await log.clean(topic, { now: start + 23 * hour });
+  expect(await read()).toEqual([[1, 'a', null]]);
+  expect(await log.clean(topic, { now: start + 24 * hour })).toBe(1);
+});
+
+test('a tombstone that came after a cleaning is not dropped with those that it met', async () => {
+  const { log, append, read } = await opened();
+  await append('a', null);
+  await log.clean(topic, { now: start });
+  await append('b', null);
+  await log.clean(topic, { now: start + 24 * hour });
+  expect(await read()).toEqual([[1, 'b', null]]);
+});
+
+test('retention drops the oldest records, and a reader that still needs them is told', async () => {
+  const { log, append, read } = await opened(hour);
+  for (let i = 0; i < 4; i++) await append(`k${i}`, String(i), start + i * hour);
+  expect(await log.clean(topic, { now: start + 3 * hour })).toBe(2);
+  expect((await log.offsets([topic])).get(partitionKey(topic, 0))).toEqual({ first: 2, end: 4 });
+  await expect(read()).rejects.toThrow();
+  const late = tail(log, { topics: [topic], from: { [partitionKey(topic, 0)]: 1 } });
+  await expect(late.done).rejects.toMatchObject({ code: 'VIEW_CHECKPOINT_GAP' });
+  const intime = tail(log, { topics: [topic], from: { [partitionKey(topic, 0)]: 2 } });
+  await expect.poll(() => intime.values(topic), poll).toEqual(['2', '3']);
+  await intime.stop();
+});
+
+test('what cleaning removed is in no file any more', async () => {
+  const { log, append, folder } = await opened();
+  const bytes = () =>
+    readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name)).toString('latin1'))
+      .join('');
+  await append('a', 'alice@example.org');
+  await append('a', null);
+  expect(bytes()).toContain('alice@example.org');
+  await log.clean(topic);
+  expect(bytes()).not.toContain('alice@example.org');
+});
