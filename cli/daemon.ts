@@ -6,12 +6,13 @@ import { createLogger } from '../daemon/logger.ts';
 import { runDaemon } from '../daemon/run.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
-import { exit } from './output.ts';
+import { exit, reportError } from './output.ts';
 
 export interface DaemonWork {
   readonly config: CheckedConfig;
   readonly sources: readonly string[];
   readonly views: readonly ViewDefinition[];
+  readonly json?: boolean | undefined;
   readonly httpPort?: string | undefined;
   readonly resnapshot?: boolean | undefined;
 }
@@ -36,7 +37,7 @@ export async function runForeground(work: DaemonWork): Promise<void> {
       signal,
     });
     if (errors.length > 0) {
-      for (const { message, hint } of errors) process.stderr.write(`error: ${message}\nmend: ${hint}\n`);
+      for (const error of errors) reportError(error, work.json === true);
       process.exitCode = exit.operator;
     }
   } finally {

@@ -34,7 +34,7 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
       findings.push(fine('log', `The Log answers; it has ${topics.length} topics.`));
       const missing = loaded.views.map((v) => v.from).filter((t) => !topics.includes(t));
       for (const topic of new Set(missing))
-        findings.push(fine(`topic ${topic}`, `The topic ${topic} will be created when its source starts.`));
+        findings.push(missingTopic(topic, topic.split('.')[0]! in loaded.sources));
       if (loaded.log.kind === 'kafka') {
         await log.schemas.schema(2_147_483_647).catch((error: unknown) => {
           if (toInsideoutError(error).code !== 'SCHEMA_UNKNOWN') throw error;
@@ -48,6 +48,18 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
     findings.push(failed('log', toInsideoutError(error)));
   }
   return findings;
+}
+
+function missingTopic(topic: string, hasSource: boolean): Finding {
+  const check = `topic ${topic}`;
+  if (hasSource) return fine(check, `The topic ${topic} will be created when its source starts.`);
+  return {
+    check,
+    ok: false,
+    severity: 'warning',
+    message: `There is no topic ${topic}, and no source of this config will create it.`,
+    mend: 'Correct `from` in the view, or start the source that writes the topic.',
+  };
 }
 
 const stores = (loaded: CheckedConfig): Promise<Finding[]>[] =>

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { InsideoutError } from '../core/errors.ts';
 import { dlqCommand } from './dlq.ts';
 import { doctorCommand } from './doctor.ts';
 import { getCommand } from './get.ts';
@@ -29,8 +30,6 @@ const program = new Command('insideout')
   .version(version())
   .option('-c, --config <file>', 'config file (default: insideout.config.ts, .js or .yaml in this folder)')
   .option('--json', 'print answers and errors as JSON')
-  .exitOverride()
-  .configureHelp({ showGlobalOptions: true })
   .addHelpText('after', '\nExit codes: 0 ok, 1 failed, 2 wrong usage or config, 3 an operator must act.');
 
 for (const command of [
@@ -44,22 +43,36 @@ for (const command of [
   slotCommand,
   dlqCommand,
 ])
-  program.addCommand(inherit(command()));
+  program.addCommand(command());
+inherit(program);
 
 /** Subcommands do not take over the program's handling of wrong usage by themselves. */
 function inherit(command: Command): Command {
-  command.exitOverride().configureHelp({ showGlobalOptions: true });
+  command
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: () => {} });
   command.commands.forEach(inherit);
   return command;
+}
+
+/** What the parser refused, in the form of all other errors. */
+function wrongUsage(error: CommanderError): InsideoutError {
+  const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  return new InsideoutError('USAGE', `${message[0]?.toUpperCase()}${message.slice(1)}.`, {
+    hint: 'See `insideout help`, or --help after the command.',
+  });
 }
 
 try {
   await program.parseAsync();
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? exit.ok : exit.usage;
+  // Help was printed: because it was asked for, or because no command was given.
+  if (error instanceof CommanderError && (error.exitCode === 0 || error.code === 'commander.help'))
+    process.exitCode = error.exitCode === 0 ? exit.ok : exit.usage;
   else
     process.exitCode = reportError(
-      error,
+      error instanceof CommanderError ? wrongUsage(error) : error,
       program.opts<{ json?: boolean }>().json === true || process.argv.includes('--json'),
     );
 }

@@ -22,6 +22,10 @@ export function slotCommand(): Command {
         });
       const status = await sourceSlot(loaded, source);
       const slot = loaded.sources[source]?.slot;
+      if (status.active)
+        throw new InsideoutError('SOURCE_SLOT_IN_USE', `A process reads from the slot "${slot}".`, {
+          hint: 'Stop that process (`insideout up` or `insideout source run`), then drop the slot.',
+        });
       if (
         status.exists &&
         !options.yes &&

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
-import { config } from './context.ts';
+import { config, globals } from './context.ts';
 import { runForeground } from './daemon.ts';
 
 export function sourceCommand(): Command {
@@ -25,6 +25,7 @@ export function sourceCommand(): Command {
           });
         await runForeground({
           config: loaded,
+          json: globals(self).json,
           sources: name === undefined ? names : [name],
           views: [],
           ...options,

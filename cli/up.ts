@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { config } from './context.ts';
+import { config, globals } from './context.ts';
 import { runForeground } from './daemon.ts';
 
 export function upCommand(): Command {
@@ -10,6 +10,7 @@ export function upCommand(): Command {
       const loaded = await config(command);
       await runForeground({
         config: loaded,
+        json: globals(command).json,
         sources: Object.keys(loaded.sources),
         views: loaded.views,
         ...options,

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
-import { config } from './context.ts';
+import { config, globals } from './context.ts';
 import { runForeground } from './daemon.ts';
 
 /** The view with this name. Errors: `VIEW_UNKNOWN`. */
@@ -26,7 +26,7 @@ export function viewCommand(): Command {
     .action(async (names: string[], options: { httpPort?: string }, self: Command) => {
       const loaded = await config(self);
       const views = names.length === 0 ? loaded.views : names.map((name) => findView(loaded, name));
-      await runForeground({ config: loaded, sources: [], views, ...options });
+      await runForeground({ config: loaded, json: globals(self).json, sources: [], views, ...options });
     });
   return command;
 }

@@ -4,6 +4,8 @@ const stuckAfterMs = 30_000;
 export type UnitState = 'starting' | 'running' | 'waiting' | 'stopped';
 
 interface Unit {
+  readonly kind: UnitKind;
+  readonly name: string;
   state: UnitState;
   reason: string | null;
   connected: boolean;
@@ -11,8 +13,12 @@ interface Unit {
   movedAt: number;
 }
 
+/** A source and a view may have the same name. */
+type UnitKind = 'source' | 'view';
+
 /** Why a process is not ready. Empty when it is. */
 export interface NotReady {
+  readonly kind: UnitKind;
   readonly unit: string;
   readonly reason: string;
 }
@@ -22,16 +28,17 @@ export interface NotReady {
  * caught up or is catching up. That the process runs is `/healthz`'s question alone.
  */
 export class Health {
-  readonly #units = new Map<string, Unit & { readonly kind: 'source' | 'view' }>();
+  readonly #units = new Map<string, Unit>();
   readonly #now: () => number;
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
   }
 
-  add(kind: 'source' | 'view', name: string): void {
-    this.#units.set(name, {
+  add(kind: UnitKind, name: string): void {
+    this.#units.set(`${kind} ${name}`, {
       kind,
+      name,
       state: 'starting',
       reason: null,
       connected: false,
@@ -40,44 +47,47 @@ export class Health {
     });
   }
 
-  state(name: string, state: UnitState, reason: string | null = null): void {
-    const unit = this.#units.get(name);
+  state(of: { kind: UnitKind; name: string }, state: UnitState, reason: string | null = null): void {
+    const unit = this.#units.get(`${of.kind} ${of.name}`);
     if (!unit) return;
     unit.state = state;
     unit.reason = reason;
   }
 
   connected(source: string, active: boolean): void {
-    const unit = this.#units.get(source);
+    const unit = this.#units.get(`source ${source}`);
     if (unit) unit.connected = active;
   }
 
   applied(view: string, partition: number, lag: number): void {
-    const unit = this.#units.get(view);
+    const unit = this.#units.get(`view ${view}`);
     if (!unit) return;
     unit.lag.set(partition, lag);
     unit.movedAt = this.#now();
   }
 
   revoked(view: string, partition: number): void {
-    this.#units.get(view)?.lag.delete(partition);
+    this.#units.get(`view ${view}`)?.lag.delete(partition);
   }
 
   /** Set while something is being waited for, null when it works again. */
   retrying(view: string, reason: string | null): void {
-    const unit = this.#units.get(view);
-    if (unit && unit.state !== 'stopped') this.state(view, reason === null ? 'running' : 'waiting', reason);
+    const unit = this.#units.get(`view ${view}`);
+    if (unit && unit.state !== 'stopped') this.state(unit, reason === null ? 'running' : 'waiting', reason);
   }
 
   notReady(): NotReady[] {
     const reasons: NotReady[] = [];
-    for (const [name, unit] of this.#units) {
+    for (const unit of this.#units.values()) {
+      const { kind, name } = unit;
       const lag = [...unit.lag.values()].reduce((sum, n) => sum + n, 0);
-      if (unit.state !== 'running') reasons.push({ unit: name, reason: unit.reason ?? `is ${unit.state}` });
+      if (unit.state !== 'running')
+        reasons.push({ kind, unit: name, reason: unit.reason ?? `is ${unit.state}` });
       else if (unit.kind === 'source' && !unit.connected)
-        reasons.push({ unit: name, reason: 'the slot is not being read' });
+        reasons.push({ kind, unit: name, reason: 'the slot is not being read' });
       else if (lag > 0 && this.#now() - unit.movedAt > stuckAfterMs)
         reasons.push({
+          kind,
           unit: name,
           reason: `is ${lag} records behind and has not moved for ${stuckAfterMs / 1000} s`,
         });

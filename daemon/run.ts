@@ -28,13 +28,13 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   const { config, logger, signal } = options;
   const health = new Health();
   const metrics = new Metrics(health);
-  const http = config.http === false ? null : await serveHttp(config.http, { health, metrics });
-  if (http) logger.info({ address: http.url }, 'probes and metrics are served');
   const units = [
     ...options.sources.map((name) => sourceUnit(name, options, metrics)),
     ...options.views.map((view) => viewUnit(view, options, metrics)),
   ];
   for (const unit of units) health.add(unit.kind, unit.name);
+  const http = config.http === false ? null : await serveHttp(config.http, { health, metrics });
+  if (http) logger.info({ address: http.url }, 'probes and metrics are served');
   try {
     return await supervise(units, { signal, events: events(health, logger) });
   } finally {
@@ -97,15 +97,15 @@ function viewUnit(view: ViewDefinition, { config }: DaemonOptions, metrics: Metr
 function events(health: Health, logger: Logger): SupervisorEvents {
   return {
     started: (unit) => {
-      health.state(unit.name, 'running');
+      health.state(unit, 'running');
       logger.info({ [unit.kind]: unit.name }, 'started');
     },
     restarting: (unit, error, delayMs) => {
-      health.state(unit.name, 'waiting', error.message);
+      health.state(unit, 'waiting', error.message);
       logger.warn({ [unit.kind]: unit.name, code: error.code, delayMs }, error.message);
     },
     stopped: (unit, error) => {
-      health.state(unit.name, 'stopped', error.message);
+      health.state(unit, 'stopped', error.message);
       logger.error(
         { [unit.kind]: unit.name, code: error.code, mend: error.hint, ...stack(error, logger) },
         error.message,

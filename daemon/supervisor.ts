@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type InsideoutError, toInsideoutError } from '../core/errors.ts';
+import { InsideoutError, toInsideoutError } from '../core/errors.ts';
 
 /** What a supervised unit is: it runs until the signal aborts, or throws. */
 export interface Unit {
@@ -69,7 +69,7 @@ async function keepRunning(
     try {
       events.started(unit);
       await unit.run(signal);
-      return null;
+      return signal.aborted ? null : endedByItself(unit);
     } catch (cause) {
       if (signal.aborted) return null;
       const error = toInsideoutError(cause);
@@ -82,4 +82,11 @@ async function keepRunning(
     }
   }
   return null;
+}
+
+/** Without this, a unit that returns too early would look as if it were running. */
+function endedByItself(unit: Unit): InsideoutError {
+  return new InsideoutError('INTERNAL', `The ${unit.kind} "${unit.name}" ended, though nothing stopped it.`, {
+    hint: 'This is a bug in insideout: please report it with the log of this process; starting it again is safe.',
+  });
 }

@@ -39,11 +39,26 @@ function describe(issue: z.core.$ZodIssue): string[] {
   const path = issue.path.join('.') || 'the config';
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => `${path}.${key}: is not a known setting`);
-  if (issue.code === 'invalid_union' && issue.errors.length > 0)
-    return issue.errors[0]!.flatMap((inner) =>
+  if (issue.code === 'invalid_union')
+    return nearest(issue).flatMap((inner) =>
       describe({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue),
     );
+  if (issue.code === 'invalid_key') return [`${path}: ${issue.issues[0]?.message ?? issue.message}`];
   return [`${path}: ${issue.message}`];
+}
+
+/** Of the forms a setting can have, the one that was meant: it got furthest before it was refused. */
+function nearest(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] {
+  const depth = (issues: readonly z.core.$ZodIssue[]) =>
+    Math.max(...issues.map((i) => i.path.length + (i.code === 'unrecognized_keys' ? 1 : 0)));
+  const [first, ...others] = issue.errors;
+  if (!first) return [{ ...issue, code: 'custom', path: [], message: kindProblem(issue) }];
+  return others.reduce((best, other) => (depth(other) > depth(best) ? other : best), first);
+}
+
+function kindProblem(issue: z.core.$ZodIssueInvalidUnion): string {
+  const kinds = issue.path[0] === 'log' ? ['kafka', 'embedded'] : ['sqlite', 'redis', 'cassandra'];
+  return `must be one of ${kinds.join(', ')}`;
 }
 
 function crossCheck(config: ParsedConfig): string[] {

@@ -55,7 +55,11 @@ async function loadModule(file: string): Promise<unknown> {
 
 function loadYaml(file: string): unknown {
   try {
-    return substitute(parse(readFileSync(file, 'utf8')), file);
+    const missing = new Set<string>();
+    const config = substitute(parse(readFileSync(file, 'utf8')), missing);
+    if (missing.size === 0) return config;
+    const names = [...missing].join(', ');
+    throw unusable(`${file} uses environment variables that are not set: ${names}.`, `Set ${names}.`);
   } catch (error) {
     if (error instanceof InsideoutError) throw error;
     throw unusable(
@@ -67,20 +71,16 @@ function loadYaml(file: string): unknown {
 }
 
 /** `${NAME}` in a text becomes the environment variable, so that secrets stay out of the file. */
-function substitute(value: unknown, file: string): unknown {
+function substitute(value: unknown, missing: Set<string>): unknown {
   if (typeof value === 'string')
     return value.replace(/\$\{(\w+)\}/g, (_match, name: string) => {
       const found = process.env[name];
-      if (found === undefined)
-        throw unusable(
-          `${file} uses \${${name}}, which is not set.`,
-          `Set the environment variable ${name}.`,
-        );
-      return found;
+      if (found === undefined) missing.add(name);
+      return found ?? '';
     });
-  if (Array.isArray(value)) return value.map((v) => substitute(v, file));
+  if (Array.isArray(value)) return value.map((v) => substitute(v, missing));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, substitute(v, file)]));
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, substitute(v, missing)]));
 }
 
 function unusable(message: string, hint: string, cause?: unknown): InsideoutError {
