@@ -19,8 +19,8 @@ export const cassandra: Server = {
     const data = stackPath('data', 'cassandra');
     const own = join(projectFolder, 'stack', 'cassandra');
     const yaml = readFileSync(join(own, 'cassandra.yaml'), 'utf8')
-      .replaceAll('${port}', String(port))
-      .replaceAll('${storagePort}', String(cassandraStoragePort));
+      .replaceAll('CLIENT_PORT', String(port))
+      .replaceAll('STORAGE_PORT', String(cassandraStoragePort));
     writeFileSync(join(data, 'cassandra.yaml'), yaml);
     const flags = readFileSync(join(own, 'jvm.args'), 'utf8')
       .split('\n')

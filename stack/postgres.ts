@@ -12,8 +12,9 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import pRetry from 'p-retry';
 import pg from 'pg';
-import { freePort, startDetached, stopProcess, untilReady } from './processes.ts';
+import { freePort, isAlive, startDetached, stopProcess, untilReady } from './processes.ts';
 
 const run = promisify(execFile);
 
@@ -36,8 +37,8 @@ export interface RunningPostgres {
   pid(): number;
   /** Ends it, and removes a temporary data folder. */
   stop(): Promise<void>;
-  /** SIGKILL to the postmaster and so to all of it: a crash. */
-  kill(): Promise<void>;
+  /** A crash: SIGKILL (or another signal) to the postmaster, whose children follow. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same data and port, after `kill` or instead of `stop`. */
   restart(): Promise<void>;
 }
@@ -58,6 +59,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Runn
     pid = startDetached(binary('postgres'), ['-D', dataDir], { log, spawn: { ...user, cwd: dataDir } });
     await untilReady(() => selectOne(url), { pid, name: 'PostgreSQL', log, seconds: 30 });
   };
+  if (temporary) process.once('exit', () => endWithUs(pid, dirname(dataDir)));
   await start();
   const stop = (signal: NodeJS.Signals) => stopProcess(pid, { signal, patienceMs: 10_000 });
   return {
@@ -70,15 +72,24 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Runn
       await stop('SIGINT');
       if (temporary) rmSync(dirname(dataDir), { recursive: true, force: true });
     },
-    kill: async () => {
-      // Its children notice that the postmaster is gone and follow.
-      await stop('SIGKILL');
-    },
+    kill: (signal = 'SIGKILL') => stop(signal),
     restart: async () => {
       await stop('SIGINT');
-      await start();
+      await startAfterCrash(start);
     },
   };
+}
+
+/** After a SIGKILL children of the old postmaster may still hold its shared memory for a moment. */
+async function startAfterCrash(start: () => Promise<void>): Promise<void> {
+  await pRetry(start, { retries: 20, minTimeout: 100, factor: 1 });
+}
+
+/** A test run that ends without `stop` leaves no server and no folder behind. */
+function endWithUs(pid: number, folder: string): void {
+  if (!existsSync(folder)) return;
+  if (pid > 0 && isAlive(pid)) process.kill(pid, 'SIGQUIT');
+  rmSync(folder, { recursive: true, force: true });
 }
 
 async function initialise(

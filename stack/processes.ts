@@ -1,6 +1,6 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 
 /** Starts a server that outlives us, with its output in a file; returns its pid. */
@@ -45,11 +45,19 @@ export async function stopProcess(
   options: { signal?: NodeJS.Signals; patienceMs?: number } = {},
 ): Promise<void> {
   if (!isAlive(pid)) return;
-  process.kill(pid, options.signal ?? 'SIGTERM');
+  signalIfAlive(pid, options.signal ?? 'SIGTERM');
   const deadline = Date.now() + (options.patienceMs ?? 15_000);
   while (isAlive(pid)) {
-    if (Date.now() > deadline) process.kill(pid, 'SIGKILL');
+    if (Date.now() > deadline) signalIfAlive(pid, 'SIGKILL');
     await wait(30);
+  }
+}
+
+function signalIfAlive(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
@@ -88,9 +96,35 @@ export async function freePort(): Promise<number> {
 /** A pid file: the pid of a server that is running, or null. */
 export function readPid(file: string): number | null {
   if (!existsSync(file)) return null;
-  const pid = Number(readFileSync(file, 'utf8'));
-  return Number.isInteger(pid) && pid > 0 && isAlive(pid) ? pid : null;
+  const [first, born] = readFileSync(file, 'utf8').split(' ');
+  const pid = Number(first);
+  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return null;
+  // After a reboot the number may belong to somebody else's process.
+  return born === undefined || born === birth(pid) ? pid : null;
 }
 
-export const writePid = (file: string, pid: number): void => writeFileSync(file, String(pid));
+export const writePid = (file: string, pid: number): void => writeFileSync(file, `${pid} ${birth(pid)}`);
+
+/** When a process began, in clock ticks since boot (proc_pid_stat(5), field 22); '' where there is no /proc. */
+function birth(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+/** True when something listens on a port of loopback. */
+export async function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection({ port, host: '127.0.0.1' });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
 export const removePid = (file: string): void => rmSync(file, { force: true });

@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { cassandra } from './cassandra.ts';
 import { stackPath } from './folders.ts';
 import { kafka } from './kafka.ts';
+import { lock } from './lock.ts';
 import { startPostgres } from './postgres.ts';
-import { untilReady } from './processes.ts';
+import { isListening, untilReady } from './processes.ts';
 import { redis } from './redis.ts';
 import { registry } from './registry.ts';
 import { logFile, remember, runningPid, type Server, stopServer } from './server.ts';
@@ -51,27 +53,67 @@ export interface ServerStatus {
   readonly name: ServerName;
   readonly version: string;
   readonly address: string;
+  /** Null when it is not running, or when something else than this stack started it. */
   readonly pid: number | null;
   readonly ready: boolean;
 }
 
-/** Starts what is not running, side by side, and resolves when all answer. True when something had to be started. */
+/**
+ * Starts what is not running, side by side, and resolves when all answer. Returns the names of what it started.
+ * When one cannot start, it stops again what it started and throws. A server that answers on the port although
+ * the stack did not start it (docker compose did) is used as it is.
+ */
 export async function startStack(
   names: readonly ServerName[] = serverNames,
   onReady: (name: ServerName) => void = () => {},
-): Promise<boolean> {
-  const started = await Promise.all(
-    names.map(async (name) => {
-      const server = all[name];
-      const running = runningPid(server);
-      const pid = running ?? (await server.start(logFile(name)));
-      remember(server, pid);
-      await untilReady(() => server.probe(), { pid, name, log: logFile(name) });
-      onReady(name);
-      return running === null;
-    }),
-  );
-  return started.includes(true);
+): Promise<ServerName[]> {
+  const unlock = await lock(join(stackPath('run'), 'start.lock'));
+  try {
+    const started: ServerName[] = [];
+    const results = await Promise.allSettled(
+      names.map(async (name) => {
+        if (await startServer(all[name])) started.push(name);
+        onReady(name);
+      }),
+    );
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure) {
+      await stopStack(started);
+      throw failure.reason;
+    }
+    return started;
+  } finally {
+    unlock();
+  }
+}
+
+/** True when it was not running before. A server that does not come up is ended. */
+async function startServer(server: Server): Promise<boolean> {
+  const log = logFile(server.name);
+  const running = runningPid(server);
+  if (running === null && (await isListening(table[server.name].port))) {
+    await useForeign(server);
+    return false;
+  }
+  const pid = running ?? (await server.start(log));
+  remember(server, pid);
+  try {
+    await untilReady(() => server.probe(), { pid, name: server.name, log });
+  } catch (error) {
+    if (running === null) await stopServer(server);
+    throw error;
+  }
+  return running === null;
+}
+
+async function useForeign(server: Server): Promise<void> {
+  const { port, portVariable } = table[server.name];
+  try {
+    await server.probe();
+  } catch (cause) {
+    const mend = `stop it, or set ${portVariable} to a free port`;
+    throw new Error(`port ${port} for ${server.name} is taken by something else; ${mend}`, { cause });
+  }
 }
 
 /** Stops what is running; returns the names of what was. */
@@ -80,17 +122,25 @@ export async function stopStack(names: readonly ServerName[] = serverNames): Pro
   return names.filter((_, i) => stopped[i]);
 }
 
+/** Removes the data of servers; only of those that are stopped. */
+export function wipeStack(names: readonly ServerName[] = serverNames): void {
+  for (const name of names) {
+    if (runningPid(all[name]) !== null)
+      throw new Error(`${name} is running; stop it before its data is removed`);
+    const data = name === 'postgres' ? postgresData() : stackPath('data', name);
+    rmSync(data, { recursive: true, force: true });
+  }
+}
+
 export async function stackStatus(names: readonly ServerName[] = serverNames): Promise<ServerStatus[]> {
   return Promise.all(
     names.map(async (name) => {
       const server = all[name];
       const pid = runningPid(server);
-      const ready =
-        pid !== null &&
-        (await server.probe().then(
-          () => true,
-          () => false,
-        ));
+      const ready = await server.probe().then(
+        () => true,
+        () => false,
+      );
       return { name, version: table[name].version, address: server.address, pid, ready };
     }),
   );

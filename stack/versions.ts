@@ -3,15 +3,15 @@
  * (test/stack/compose.test.ts checks that both agree). A port is changed by its environment variable.
  */
 export const servers = {
-  postgres: { version: '18.4', image: 'postgres:18.4', port: port('INSIDEOUT_PG_PORT', 25432) },
-  kafka: { version: '4.1.0', image: 'apache/kafka:4.1.0', port: port('INSIDEOUT_KAFKA_PORT', 29092) },
+  postgres: { version: '18.4', image: 'postgres:18.4', ...port('INSIDEOUT_PG_PORT', 25432) },
+  kafka: { version: '4.1.0', image: 'apache/kafka:4.1.0', ...port('INSIDEOUT_KAFKA_PORT', 29092) },
   registry: {
     version: '2.6.13.Final',
     image: 'apicurio/apicurio-registry-mem:2.6.13.Final',
-    port: port('INSIDEOUT_REGISTRY_PORT', 28081),
+    ...port('INSIDEOUT_REGISTRY_PORT', 28081),
   },
-  redis: { version: '6.2', image: 'redis:6.2', port: port('INSIDEOUT_REDIS_PORT', 26379) },
-  cassandra: { version: '5.0.9', image: 'cassandra:5.0.9', port: port('INSIDEOUT_CASSANDRA_PORT', 29042) },
+  redis: { version: '6.2', image: 'redis:6.2', ...port('INSIDEOUT_REDIS_PORT', 26379) },
+  cassandra: { version: '5.0.9', image: 'cassandra:5.0.9', ...port('INSIDEOUT_CASSANDRA_PORT', 29042) },
 } as const;
 
 export type ServerName = keyof typeof servers;
@@ -21,7 +21,11 @@ export const serverNames = Object.keys(servers) as ServerName[];
 export const kafkaControllerPort = servers.kafka.port + 1;
 export const cassandraStoragePort = servers.cassandra.port + 1;
 
-function port(variable: string, usual: number): number {
+function port(portVariable: string, usualPort: number) {
+  return { port: fromEnvironment(portVariable, usualPort), portVariable, usualPort };
+}
+
+function fromEnvironment(variable: string, usual: number): number {
   const text = process.env[variable];
   if (text === undefined || text === '') return usual;
   const number = Number(text);
