@@ -5,7 +5,7 @@ import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import type { ViewStore } from '../../connectors/sink/view-store.ts';
 import { InsideoutError } from '../../core/errors.ts';
 import type { ViewBatch } from '../../core/view.ts';
-import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
+import { type EmbeddedLog, openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { Log } from '../../log/log.ts';
 import { silentObserver, type ViewObserver } from '../../materializer/observer.ts';
 import { type RunViewOptions, runView } from '../../materializer/run-view.ts';
@@ -125,7 +125,7 @@ describe('a view is what its topic says', () => {
 });
 
 describe('a run', () => {
-  let log: Log;
+  let log: EmbeddedLog;
   let store: ViewStore;
   let customers: Customers;
   beforeAll(() => expect(customerCard.shape.key).toEqual(['customer_id']));
@@ -165,6 +165,21 @@ describe('a run', () => {
     expect(records).toBe(2);
     expect(await store.generations('customer_card')).toEqual([1]);
     expect(await rowsOf(store)).toEqual([2, 3].map((n) => cardOf(n, { name: `n${n}`, visits: n })));
+  });
+
+  test('passes over the holes that compaction leaves', async () => {
+    await append(upsert(1), upsert(2), upsert(1, 'again'), upsert(3), upsert(2, 'again'), {
+      op: 'remove',
+      id: 3,
+    });
+    expect(await log.clean(topic)).toBeGreaterThan(0);
+    const run = start(log, store);
+    await until(() => caughtUp(log, store), 'caught up');
+    expect(await run.stop()).toBeNull();
+    expect(await rowsOf(store)).toEqual([
+      cardOf(1, { name: 'again', visits: 1 }),
+      cardOf(2, { name: 'again', visits: 2 }),
+    ]);
   });
 
   test('waits for a topic that does not exist yet', async () => {
