@@ -45,3 +45,9 @@ export function dropsActive(view: string, id: GenerationId): InsideoutError {
 /** The same shape has the same text. */
 export const shapeText = (view: ViewShape): string =>
   JSON.stringify([Object.entries(view.columns), view.key]);
+
+export function gone(view: string, id: GenerationId): InsideoutError {
+  return new InsideoutError('STORE_REFUSED', `The store has no generation ${id} of the view "${view}".`, {
+    hint: 'It was dropped, or the store was emptied; restart the view, or rebuild it.',
+  });
+}

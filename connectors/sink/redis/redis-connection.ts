@@ -1,59 +1,91 @@
 import { Redis } from 'ioredis';
-import { classifyRedis } from './redis-errors.ts';
-import { scriptHash } from './redis-keys.ts';
+import type { InsideoutError } from '../../../core/errors.ts';
+import { classifyRedis, replyCode } from './redis-errors.ts';
+import type { Script } from './redis-scripts.ts';
+
+const connectTimeoutMs = 5_000;
+/** A server that is silent for so long while it owes an answer is taken for dead. */
+const silenceMs = 20_000;
+const longestPauseMs = 2_000;
 
 /**
- * A connection that comes back by itself. Commands fail at once while it is down, because the apply loop waits
- * and tries again; a queue in here would only grow.
+ * One connection that is made again for as long as it takes. A command that meets no connection, or loses it,
+ * fails at once with `STORE_UNREACHABLE` and is never sent a second time: whoever gave it tries again, and what
+ * they give is idempotent. So nothing queues up while the server is away.
  */
 export class RedisConnection {
   readonly #redis: Redis;
-  readonly #where: string;
-  #lastError: unknown = null;
+  readonly #server: string;
+  /** Why there is no connection; says more than the failure of the command that met none. */
+  #lost: unknown = null;
 
   constructor(url: string) {
-    this.#where = new URL(url).host;
     this.#redis = new Redis(url, {
       lazyConnect: true,
       enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
       maxRetriesPerRequest: 0,
-      connectTimeout: 5_000,
-      retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 6), 2_000),
+      connectTimeout: connectTimeoutMs,
+      socketTimeout: silenceMs,
+      keepAlive: 10_000,
+      noDelay: true,
+      retryStrategy: (attempts) => Math.min(50 * 2 ** attempts, longestPauseMs),
     });
+    this.#server = `${this.#redis.options.host}:${this.#redis.options.port}`;
     this.#redis.on('error', (error) => {
-      this.#lastError = error;
+      this.#lost = error;
+    });
+    this.#redis.on('ready', () => {
+      this.#lost = null;
     });
   }
 
-  /** Waits for the first connection. */
-  async connect(): Promise<void> {
-    await this.call(async () => {
-      if (this.#redis.status === 'wait') await this.#redis.connect();
-    });
-    await this.call((r) => r.ping());
-  }
-
-  async call<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
+  /** Sends a command. Commands are answered in the order in which they were sent. */
+  async send(name: string, args: (string | number)[] = []): Promise<unknown> {
     try {
-      return await work(this.#redis);
+      await this.#settled();
+      return await this.#redis.call(name, args);
     } catch (error) {
-      throw classifyRedis(this.#redis.status === 'ready' ? error : (this.#lastError ?? error), this.#where);
+      throw this.#classify(error);
     }
   }
 
-  /** Runs a script by its hash, sending its text only when Redis does not have it. */
-  script(script: string, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return this.call(async (r) => {
+  /** Runs a script, whose text is sent only when the server does not know it yet. */
+  async run(script: Script, args: (string | number)[]): Promise<unknown> {
+    try {
+      await this.#settled();
       try {
-        return await r.evalsha(scriptHash(script), keys.length, ...keys, ...args);
+        return await this.#redis.call('EVALSHA', [script.sha, script.keys, ...args]);
       } catch (error) {
-        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-        return r.eval(script, keys.length, ...keys, ...args);
+        if (replyCode(error) !== 'NOSCRIPT') throw error;
+        return await this.#redis.call('EVAL', [script.text, script.keys, ...args]);
       }
-    });
+    } catch (error) {
+      throw this.#classify(error);
+    }
   }
 
   async close(): Promise<void> {
+    if (this.#redis.status === 'ready') await this.#redis.quit().catch(() => {});
     this.#redis.disconnect();
+  }
+
+  /** Waits while a connection is being made, but not for the next attempt. */
+  #settled(): Promise<void> | void {
+    const redis = this.#redis;
+    if (redis.status === 'ready') return;
+    if (redis.status === 'wait') redis.connect().catch(() => {});
+    if (redis.status !== 'connecting' && redis.status !== 'connect') return;
+    return new Promise((resolve) => {
+      const done = () => {
+        redis.off('ready', done).off('close', done).off('end', done);
+        resolve();
+      };
+      redis.on('ready', done).on('close', done).on('end', done);
+    });
+  }
+
+  #classify(error: unknown): InsideoutError {
+    return classifyRedis(replyCode(error) === null ? (this.#lost ?? error) : error, this.#server);
   }
 }

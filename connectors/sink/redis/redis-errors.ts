@@ -1,45 +1,53 @@
-import { type ErrorCode, InsideoutError } from '../../../core/errors.ts';
+import { InsideoutError } from '../../../core/errors.ts';
 
-/** An error of Redis or of its connection, by the word that Redis begins its errors with. */
-export function classifyRedis(error: unknown, where: string): InsideoutError {
-  if (error instanceof InsideoutError) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  // A script's error carries the command's own behind some words.
-  const word =
-    /\b(NOAUTH|WRONGPASS|NOPERM|OOM|READONLY|MISCONF|LOADING|BUSY|CLUSTERDOWN|TRYAGAIN|MASTERDOWN)\b/.exec(
-      text,
-    )?.[1] ?? '';
-  const make = (code: ErrorCode, message: string, hint: string) =>
-    new InsideoutError(code, message, { hint, cause: error });
-  if (word === 'NOAUTH' || word === 'WRONGPASS')
-    return make(
-      'STORE_AUTH',
-      `Redis at ${where} refuses the password (${word}).`,
-      "Correct user and password in the store's url.",
-    );
-  if (word === 'NOPERM')
-    return make(
-      'STORE_AUTH',
-      `Redis at ${where} does not allow a command (NOPERM).`,
-      'Give the user the commands and keys that docs/operations.md lists.',
-    );
-  if (word === 'OOM' || word === 'READONLY' || word === 'MISCONF')
-    return make(
-      'STORE_REFUSED',
-      `Redis at ${where} refuses writes (${word}).`,
-      word === 'OOM'
-        ? 'Raise maxmemory, and keep maxmemory-policy at noeviction.'
-        : 'Make this Redis the primary, and able to write its own files.',
-    );
-  if (/string exceeds maximum allowed size|Protocol error/.test(text))
-    return make(
-      'RECORD_UNSTORABLE',
-      `Redis at ${where} refuses a row as too large.`,
-      'Leave the large column out of the view.',
-    );
-  return make(
-    'STORE_UNREACHABLE',
-    `Redis at ${where} does not answer${word ? ` (${word})` : ''}.`,
-    "Start Redis, or correct the store's url.",
-  );
+/** Codes with which Redis says that it will answer later. */
+const passing = ['LOADING', 'BUSY', 'TRYAGAIN', 'MASTERDOWN', 'CLUSTERDOWN', 'UNKILLABLE'];
+const credentials = ['NOAUTH', 'WRONGPASS'];
+
+/**
+ * The code of an error reply is its first word, behind the place in the script where Redis 6 puts one:
+ * https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+ */
+export function replyCode(error: unknown): string | null {
+  if (!(error instanceof Error) || error.name !== 'ReplyError') return null;
+  return /^(?:@user_script: ?\d+: -)?([A-Z]+)/.exec(error.message)?.[1] ?? 'ERR';
 }
+
+/** An error of the client as ours. Whatever is not a reply of the server is a matter of the connection. */
+export function classifyRedis(error: unknown, server: string): InsideoutError {
+  if (error instanceof InsideoutError) return error;
+  const code = replyCode(error);
+  if (code === null || passing.includes(code))
+    return new InsideoutError(
+      'STORE_UNREACHABLE',
+      `Redis at ${server} does not answer (${code ?? reason(error)}).`,
+      {
+        hint: 'It is tried again; check that the server runs and that the address is right.',
+        cause: error,
+      },
+    );
+  if (credentials.includes(code))
+    return new InsideoutError(
+      'STORE_AUTH',
+      `Redis at ${server} refused the user or the password (${code}).`,
+      {
+        hint: "Correct the user and the password in the store's url.",
+        cause: error,
+      },
+    );
+  return new InsideoutError('STORE_REFUSED', `Redis at ${server} refused a command (${code}).`, {
+    hint: hints[code] ?? "Look at the server's log; the account needs all commands on the keys of the views.",
+    cause: error,
+  });
+}
+
+const hints: Readonly<Record<string, string>> = {
+  OOM: 'Raise maxmemory or make room; the views go on where they stopped.',
+  READONLY: 'Point the url at the primary; this server is a replica.',
+  MISCONF: 'Redis cannot save to its disk: make room there, or look at the log of the server.',
+  NOPERM: 'Give the account all commands on the keys of the views.',
+  MOVED: 'Point the url at a server that is not part of a Redis Cluster.',
+};
+
+const reason = (error: unknown): string =>
+  String((error as { code?: unknown } | null)?.code ?? 'no connection');

@@ -1,64 +1,139 @@
+import { createHash } from 'node:crypto';
+
+/** A Lua script, which Redis runs as one atomic step, with the SHA-1 by which Redis knows it once it has seen it. */
+export interface Script {
+  readonly text: string;
+  readonly sha: string;
+  readonly keys: number;
+}
+
+const script = (keys: number, text: string): Script => ({
+  text,
+  sha: createHash('sha1').update(text).digest('hex'),
+  keys,
+});
+
+/** What the scripts that write on behalf of a claim answer first; the stored checkpoint is the second. */
+export const answer = { applied: 0, fenced: 1, elsewhere: 2, gone: 3 } as const;
+
 /**
- * The atomic steps, run by Redis as scripts.
- *
- * APPLY  KEYS: checkpoints, rows to set..., rows to delete...
- *        ARGV: field, epoch, from, next, number of rows to set, values...
- *        Applies only when the claim is the newest and the stored checkpoint is not past the batch.
- *        Returns `fenced`, `gap <stored>`, `done`, or `partly <stored>` when a part of it was applied before.
+ * Opens every script that writes on behalf of a claim. KEYS: epochs, checkpoints. ARGV: partition, epoch, and the
+ * offset at which the checkpoint must be. An epoch that is larger than the stored one means that Redis came back
+ * with an older state; nobody else has claimed the partition since, because epochs follow the clock.
  */
-export const applyScript = `
-local stored = redis.call('HGET', KEYS[1], ARGV[1])
-local epoch, position = 0, 0
-if stored then
-  local space = string.find(stored, ' ', 1, true)
-  epoch = tonumber(string.sub(stored, 1, space - 1))
-  position = tonumber(string.sub(stored, space + 1))
-end
-if epoch ~= tonumber(ARGV[2]) then return 'fenced' end
-if tonumber(ARGV[3]) > position then return 'gap ' .. string.format('%.0f', position) end
-if tonumber(ARGV[4]) <= position then return 'done' end
-if tonumber(ARGV[3]) < position then return 'partly ' .. string.format('%.0f', position) end
-local sets = tonumber(ARGV[5])
-local at = 1
-while at <= sets do
-  local args, n = {}, 0
-  while at <= sets and n < 6000 do
-    args[n + 1] = KEYS[at + 1]
-    args[n + 2] = ARGV[at + 5]
-    n = n + 2
-    at = at + 1
-  end
-  redis.call('MSET', unpack(args))
-end
-local last = #KEYS
-local del = sets + 2
-while del <= last do
-  local upto = math.min(del + 5999, last)
-  redis.call('UNLINK', unpack(KEYS, del, upto))
-  del = upto + 1
-end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ARGV[4])
-return 'done'
+const guard = `
+local epoch = redis.call('HGET', KEYS[1], ARGV[1])
+if not epoch then return {3, 0} end
+if tonumber(epoch) > tonumber(ARGV[2]) then return {1, 0} end
+local stored = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
+if stored ~= tonumber(ARGV[3]) then return {2, stored} end
 `;
 
-/** CLAIM  KEYS: checkpoints. ARGV: field. Returns the new claim, `epoch next`. */
-export const claimScript = `
-local stored = redis.call('HGET', KEYS[1], ARGV[1])
-local claim = '1 0'
-if stored then
-  local space = string.find(stored, ' ', 1, true)
-  claim = string.format('%.0f', tonumber(string.sub(stored, 1, space - 1)) + 1) .. string.sub(stored, space)
+/**
+ * ARGV after those of the guard: next checkpoint, twice the number of rows, names and rows in turn, names to
+ * delete. The first write fails alone when Redis takes no writes, and its error is passed on with its own code.
+ */
+export const applyScript = script(
+  2,
+  `${guard}
+local last = 5 + ARGV[5]
+if last > 5 then
+  local reply = redis.pcall('MSET', unpack(ARGV, 6, last))
+  if reply.err then return reply end
 end
-redis.call('HSET', KEYS[1], ARGV[1], claim)
-return claim
-`;
+if #ARGV > last then
+  local reply = redis.pcall('UNLINK', unpack(ARGV, last + 1))
+  if type(reply) == 'table' then return reply end
+end
+local reply = redis.pcall('HSET', KEYS[2], ARGV[1], ARGV[4])
+if type(reply) == 'table' then return reply end
+return {0, 0}
+`,
+);
 
-/** PROMOTE  KEYS: active. ARGV: triples of view, from ('' for none), to. Returns 1 when all moved, 0 when none. */
-export const promoteScript = `
-for i = 1, #ARGV, 3 do
-  local active = redis.call('HGET', KEYS[1], ARGV[i]) or ''
-  if active ~= ARGV[i + 1] then return 0 end
+/** ARGV after those of the guard: how the rows of the partition end, names to look at. */
+export const truncateScript = script(
+  2,
+  `${guard}
+local ending = ARGV[4]
+local rows = redis.call('MGET', unpack(ARGV, 5))
+local doomed = {}
+for i, row in ipairs(rows) do
+  if row and string.sub(row, -#ending) == ending then doomed[#doomed + 1] = ARGV[4 + i] end
 end
-for i = 1, #ARGV, 3 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
+if #doomed > 0 then
+  local reply = redis.pcall('UNLINK', unpack(doomed))
+  if type(reply) == 'table' then return reply end
+end
+return {0, 0}
+`,
+);
+
+/**
+ * KEYS: epochs, checkpoints, generations. ARGV: partition, generation. Answers epoch and checkpoint, or nothing
+ * when the generation does not exist. Epochs are milliseconds of the server's clock where that is larger than the
+ * previous epoch plus one, so that one that Redis forgot in a crash is not given to a second claimant.
+ */
+export const claimScript = script(
+  3,
+  `
+local shape = redis.call('HGET', KEYS[3], ARGV[2])
+if not shape or shape == '' then return {} end
+local time = redis.call('TIME')
+local epoch = time[1] * 1000 + math.floor(time[2] / 1000)
+local previous = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+if epoch <= previous then epoch = previous + 1 end
+local reply = redis.pcall('HSET', KEYS[1], ARGV[1], string.format('%.0f', epoch))
+if type(reply) == 'table' then return reply end
+redis.call('HSETNX', KEYS[2], ARGV[1], 0)
+return {epoch, tonumber(redis.call('HGET', KEYS[2], ARGV[1]))}
+`,
+);
+
+/** KEYS: generations. ARGV: generation, shape. Answers the shape that it has now. */
+export const openScript = script(
+  1,
+  `
+local reply = redis.pcall('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+if type(reply) == 'table' then return reply end
+return redis.call('HGET', KEYS[1], ARGV[1])
+`,
+);
+
+/** KEYS: active, generations, epochs, checkpoints. ARGV: generation. 0 = is active, 1 = marked, 2 = unknown. */
+export const dropScript = script(
+  4,
+  `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return 0 end
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return 2 end
+local reply = redis.pcall('HSET', KEYS[2], ARGV[1], '')
+if type(reply) == 'table' then return reply end
+redis.call('DEL', KEYS[3], KEYS[4])
 return 1
-`;
+`,
+);
+
+/**
+ * KEYS: active and generations of each view. ARGV: expected generation (empty: none) and next one of each.
+ * -1 = moved, 0 = a pointer was elsewhere, n = the nth view has no such generation.
+ */
+export const promoteScript = (moves: number): Script =>
+  script(
+    moves * 2,
+    `
+for i = 1, #KEYS, 2 do
+  if (redis.call('GET', KEYS[i]) or '') ~= ARGV[i] then return 0 end
+end
+for i = 1, #KEYS, 2 do
+  if (redis.call('HGET', KEYS[i + 1], ARGV[i + 1]) or '') == '' then return (i + 1) / 2 end
+end
+local pointers = {}
+for i = 1, #KEYS, 2 do
+  pointers[i] = KEYS[i]
+  pointers[i + 1] = ARGV[i + 1]
+end
+local reply = redis.pcall('MSET', unpack(pointers))
+if reply.err then return reply end
+return -1
+`,
+  );

@@ -1,81 +1,119 @@
+import { InsideoutError } from '../../../core/errors.ts';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
-import { dropsActive, shapeText, wrongShape } from '../store-errors.ts';
+import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
 import { RedisConnection } from './redis-connection.ts';
-import { escapePattern, RedisGeneration } from './redis-generation.ts';
-import { RedisKeys } from './redis-keys.ts';
-import { promoteScript } from './redis-scripts.ts';
+import { RedisGeneration } from './redis-generation.ts';
+import { type RedisNames, redisNames } from './redis-names.ts';
+import { scanSlices } from './redis-scan.ts';
+import { dropScript, openScript, promoteScript } from './redis-scripts.ts';
 
 export interface RedisStoreOptions {
-  /** `redis://user:password@host:port/db`. Never logged. */
+  /** `redis://user:password@host:port/database`, or `rediss://` for TLS. */
   readonly url: string;
-  /** Put before every key. Default none. */
+  /** Put before every key. Default: nothing. */
   readonly prefix?: string | undefined;
 }
 
-/** Views in Redis: a string for each row under `<view>:{g<generation>}:<key>`. */
+/**
+ * Views in Redis (6.2 or later, not a cluster). A row is a string: `GET customer_card:{g1}:42`, where
+ * `GET insideout:active:customer_card` tells the generation.
+ *
+ * Rows and checkpoint change in one atomic step, so they always agree. How much of it outlives a crash of the
+ * server is what its own configuration says (`appendonly`, `appendfsync`): what it loses, rows and checkpoint
+ * together, is applied again from the Log when the view is restarted.
+ *
+ * Does not wait for the server: the first command does.
+ */
 export async function openRedisStore(options: RedisStoreOptions): Promise<ViewStore> {
-  const redis = new RedisConnection(options.url);
-  try {
-    await redis.connect();
-  } catch (error) {
-    await redis.close();
-    throw error;
-  }
-  return new RedisStore(redis, new RedisKeys(options.prefix ?? ''));
+  return new RedisStore(new RedisConnection(options.url), redisNames(options.prefix ?? ''));
 }
 
 class RedisStore implements ViewStore {
   readonly #redis: RedisConnection;
-  readonly #keys: RedisKeys;
+  readonly #names: RedisNames;
 
-  constructor(redis: RedisConnection, keys: RedisKeys) {
+  constructor(redis: RedisConnection, names: RedisNames) {
     this.#redis = redis;
-    this.#keys = keys;
+    this.#names = names;
   }
 
   async open(view: ViewShape, id: GenerationId): Promise<Generation> {
-    const catalog = this.#keys.generations(view.name);
-    await this.#redis.call((r) => r.hsetnx(catalog, String(id), shapeText(view)));
-    const shape = await this.#redis.call((r) => r.hget(catalog, String(id)));
-    if (shape !== shapeText(view)) throw wrongShape(view, id);
-    return new RedisGeneration({ redis: this.#redis, keys: this.#keys, view, id });
+    await this.#refuseEviction();
+    const generations = this.#names.generations(view.name);
+    const wanted = shapeText(view);
+    let shape = await this.#redis.run(openScript, [generations, id, wanted]);
+    if (shape === '') {
+      await this.#finishDrop(view.name, id);
+      shape = await this.#redis.run(openScript, [generations, id, wanted]);
+    }
+    if (shape !== wanted) throw wrongShape(view, id);
+    return new RedisGeneration({ redis: this.#redis, names: this.#names, view, id });
   }
 
   async generations(view: string): Promise<GenerationId[]> {
-    const ids = await this.#redis.call((r) => r.hkeys(this.#keys.generations(view)));
+    const ids = (await this.#redis.send('HKEYS', [this.#names.generations(view)])) as string[];
     return ids.map(Number).sort((a, b) => a - b);
   }
 
   async active(view: string): Promise<GenerationId | null> {
-    const id = await this.#redis.call((r) => r.hget(this.#keys.active, view));
+    const id = await this.#redis.send('GET', [this.#names.active(view)]);
     return id === null ? null : Number(id);
   }
 
   async promote(moves: readonly Promotion[]): Promise<boolean> {
-    const args = moves.flatMap((m) => [m.view.name, m.from === null ? '' : String(m.from), String(m.to)]);
-    return (await this.#redis.script(promoteScript, [this.#keys.active], args)) === 1;
+    if (moves.length === 0) return true;
+    const keys = moves.flatMap(({ view }) => [
+      this.#names.active(view.name),
+      this.#names.generations(view.name),
+    ]);
+    const args = moves.flatMap(({ from, to }) => [from ?? '', to]);
+    const reply = (await this.#redis.run(promoteScript(moves.length), [...keys, ...args])) as number;
+    const missing = reply > 0 ? moves[reply - 1] : undefined;
+    if (missing) throw gone(missing.view.name, missing.to);
+    return reply === -1;
   }
 
   async drop(view: string, id: GenerationId): Promise<void> {
-    if ((await this.active(view)) === id) throw dropsActive(view, id);
-    const pattern = `${escapePattern(this.#keys.rowPrefix(view, id))}*`;
-    let cursor = '0';
-    do {
-      const [next, keys] = await this.#redis.call((r) => r.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000));
-      if (keys.length > 0) await this.#redis.call((r) => r.unlink(...keys));
-      cursor = next;
-    } while (cursor !== '0');
-    await this.#redis.call((r) => r.unlink(this.#keys.checkpoints(view, id)));
-    // The catalog entry last: until it is gone, a crash leaves something that can be found and dropped again.
-    await this.#redis.call((r) => r.hdel(this.#keys.generations(view), String(id)));
+    const names = this.#names;
+    const keys = [
+      names.active(view),
+      names.generations(view),
+      names.epoch(view, id),
+      names.checkpoint(view, id),
+    ];
+    const reply = await this.#redis.run(dropScript, [...keys, id]);
+    if (reply === 0) throw dropsActive(view, id);
+    if (reply === 1) await this.#finishDrop(view, id);
   }
 
   async ping(): Promise<void> {
-    await this.#redis.call((r) => r.ping());
+    await this.#redis.send('PING');
   }
 
-  close(): Promise<void> {
-    return this.#redis.close();
+  async close(): Promise<void> {
+    await this.#redis.close();
+  }
+
+  /** The generation is marked, so nobody writes to it; it is forgotten only when its last row is gone. */
+  async #finishDrop(view: string, id: GenerationId): Promise<void> {
+    for await (const names of scanSlices(this.#redis, this.#names.row(view, id)))
+      await this.#redis.send('UNLINK', names);
+    await this.#redis.send('HDEL', [this.#names.generations(view), id]);
+  }
+
+  /** A server that evicts any key when memory runs out would lose rows without a word. */
+  async #refuseEviction(): Promise<void> {
+    const info = (await this.#redis.send('INFO', ['memory'])) as string;
+    const limit = /^maxmemory:(\d+)/m.exec(info)?.[1] ?? '0';
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction';
+    if (limit === '0' || !policy.startsWith('allkeys')) return;
+    throw new InsideoutError(
+      'STORE_REFUSED',
+      `Redis is set to evict keys when it is full (${policy}), and rows would go missing.`,
+      {
+        hint: 'Set maxmemory-policy to noeviction, or to one that evicts only keys that expire.',
+      },
+    );
   }
 }

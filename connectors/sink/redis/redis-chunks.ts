@@ -1,0 +1,72 @@
+import { InsideoutError } from '../../../core/errors.ts';
+import type { Offset } from '../../../core/position.ts';
+import type { Key, ViewBatch } from '../../../core/view.ts';
+import type { RowJson } from '../row-json.ts';
+
+/** A step of a batch that Redis does atomically, moving the checkpoint from `from` to `next`. */
+export type Chunk =
+  | { readonly op: 'write'; from: Offset; next: Offset; rows: string[]; deleted: string[] }
+  | { readonly op: 'truncate'; readonly from: Offset; readonly next: Offset };
+
+export interface ChunkEncoding {
+  readonly json: RowJson;
+  /** The full name of a row. */
+  name(key: Key): string;
+  /** How the values of a partition end. */
+  ending(partition: number): string;
+}
+
+/** Lua takes about 8,000 values at once, two for each row. */
+const maxRows = 2_000;
+/** Long enough to be worth a round trip, short enough that Redis answers others meanwhile. */
+const maxLength = 1 << 20;
+/** Redis takes strings of up to 512 MB; a character can be three bytes. */
+const maxValueLength = 170_000_000;
+
+/** Cuts the part of a batch that begins at `start` into chunks. Within a chunk the last change of a key wins. */
+export function* chunksOf(batch: ViewBatch, start: Offset, encoding: ChunkEncoding): Generator<Chunk> {
+  const ending = encoding.ending(batch.partition);
+  const latest = new Map<string, string | null>();
+  let from = start;
+  let length = 0;
+  for (const change of batch.changes) {
+    if (change.offset < start) continue;
+    if (change.op === 'truncate') {
+      if (change.offset > from) yield write(from, change.offset, latest);
+      yield { op: 'truncate', from: change.offset, next: change.offset + 1 };
+      from = change.offset + 1;
+      length = 0;
+      latest.clear();
+      continue;
+    }
+    if (latest.size >= maxRows || length >= maxLength) {
+      yield write(from, change.offset, latest);
+      from = change.offset;
+      length = 0;
+      latest.clear();
+    }
+    const name = encoding.name(change.key);
+    const value = change.op === 'delete' ? null : `{${members(change.row, encoding)}${ending}`;
+    latest.set(name, value);
+    length += name.length + (value?.length ?? 0);
+  }
+  if (from < batch.next || from === start) yield write(from, batch.next, latest);
+}
+
+function write(from: Offset, next: Offset, latest: ReadonlyMap<string, string | null>): Chunk {
+  const rows: string[] = [];
+  const deleted: string[] = [];
+  for (const [name, value] of latest) {
+    if (value === null) deleted.push(name);
+    else rows.push(name, value);
+  }
+  return { op: 'write', from, next, rows, deleted };
+}
+
+function members(row: Parameters<RowJson['members']>[0], { json }: ChunkEncoding): string {
+  const text = json.members(row);
+  if (text.length <= maxValueLength) return text;
+  throw new InsideoutError('RECORD_UNSTORABLE', 'A row is larger than Redis takes (512 MB).', {
+    hint: 'Leave the large column out of the view.',
+  });
+}

@@ -1,0 +1,143 @@
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openRedisStore } from '../../../connectors/sink/redis/redis-store.ts';
+import type { ViewBatch, ViewShape } from '../../../core/view.ts';
+import { type RunningRedis, startRedis } from '../../../stack/redis.ts';
+import { viewStoreConformance } from '../../conformance/view-store.ts';
+import { eventually } from '../../support/eventually.ts';
+import { servers, uniqueName } from '../../support/servers.ts';
+
+const open = () => openRedisStore({ url: servers().redis, prefix: `${uniqueName('conformance')}*:` });
+viewStoreConformance('Redis', open, { runs: 40 });
+
+const view: ViewShape = { name: 'card', columns: { id: 'bigint', name: 'text' }, key: ['id'] };
+const batchOf = (from: number, next: number): ViewBatch => ({
+  topic: 't',
+  partition: 0,
+  from,
+  next,
+  changes: Array.from({ length: next - from }, (_, i) => ({
+    op: 'upsert',
+    offset: from + i,
+    key: [BigInt(from + i)],
+    row: { id: BigInt(from + i), name: 'x'.repeat(200) },
+  })),
+});
+
+test('a row is found by the plain value of its key, as JSON', async () => {
+  const prefix = `${uniqueName('plain')}:`;
+  const store = await openRedisStore({ url: servers().redis, prefix });
+  const generation = await store.open(view, 1);
+  await generation.apply(await generation.claim('t', 0), batchOf(0, 43));
+  await store.promote([{ view, from: null, to: 1 }]);
+  const reader = new Redis(servers().redis);
+  expect(await reader.get(`${prefix}insideout:active:card`)).toBe('1');
+  expect(JSON.parse((await reader.get(`${prefix}card:{g1}:42`)) ?? '')).toEqual({
+    id: '42',
+    name: 'x'.repeat(200),
+    _p: 0,
+  });
+  reader.disconnect();
+  await store.close();
+});
+
+describe('on a server of its own', () => {
+  let server: RunningRedis;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(async () => {
+    await server?.stop();
+  });
+
+  test('a server killed in mid-batch and started again loses nothing and repeats nothing', async () => {
+    const store = await openRedisStore({ url: server.url, prefix: 'crash:' });
+    const generation = await store.open(view, 1);
+    const claim = await generation.claim('t', 0);
+    const batch = batchOf(0, 60_000);
+    const applying = generation.apply(claim, batch).then(
+      () => null,
+      (error: unknown) => error,
+    );
+    const watcher = new Redis(server.url);
+    watcher.on('error', () => {});
+    await eventually('the batch is under way', async () => {
+      const next = await watcher.hget('crash:insideout:checkpoint:card:{g1}', 't/0');
+      return Number(next) >= 4_000;
+    });
+    watcher.disconnect();
+    await server.kill();
+    expect(await applying).toMatchObject({ code: 'STORE_UNREACHABLE' });
+    await expect(store.ping()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
+    await server.restart();
+    await eventually('the store answers again', () =>
+      store.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
+    const stored = (await generation.checkpoint()).get('t/0') ?? 0;
+    expect(stored).toBeGreaterThanOrEqual(4_000);
+    expect(stored).toBeLessThan(60_000);
+    expect(await generation.count()).toBe(stored);
+    await generation.apply(claim, batch);
+    expect(await generation.count()).toBe(60_000);
+    expect((await generation.checkpoint()).get('t/0')).toBe(60_000);
+    await store.close();
+  });
+
+  test('a script that the server has forgotten is sent again', async () => {
+    const store = await openRedisStore({ url: server.url, prefix: 'scripts:' });
+    const generation = await store.open(view, 1);
+    const claim = await generation.claim('t', 0);
+    const admin = new Redis(server.url);
+    await admin.script('FLUSH');
+    await generation.apply(claim, batchOf(0, 9_000));
+    expect(await generation.count()).toBe(9_000);
+    admin.disconnect();
+    await store.close();
+  });
+
+  test('a server without room, a replica and a wrong password are told apart, and nothing is half applied', async () => {
+    const store = await openRedisStore({ url: server.url, prefix: 'full:' });
+    const generation = await store.open(view, 1);
+    const claim = await generation.claim('t', 0);
+    const admin = new Redis(server.url);
+    const refused = async (code: string) => {
+      await expect(generation.apply(claim, batchOf(0, 10))).rejects.toMatchObject({
+        code: 'STORE_REFUSED',
+        message: expect.stringContaining(`(${code})`),
+      });
+      expect(await generation.count()).toBe(0);
+    };
+    await admin.config('SET', 'maxmemory', '1');
+    await refused('OOM');
+    await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    await expect(store.open(view, 2)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
+    await admin.config('SET', 'maxmemory-policy', 'noeviction');
+    await admin.config('SET', 'maxmemory', '0');
+    await admin.replicaof('127.0.0.1', 1);
+    await refused('READONLY');
+    await admin.replicaof('NO', 'ONE');
+    await generation.apply(claim, batchOf(0, 10));
+    expect(await generation.count()).toBe(10);
+    await admin.call('ACL', ['SETUSER', 'writer', 'on', '>right', 'allkeys', 'allcommands']);
+    const wrong = await openRedisStore({ url: server.url.replace('//', '//writer:wrong@') });
+    await expect(wrong.ping()).rejects.toMatchObject({ code: 'STORE_AUTH' });
+    const right = await openRedisStore({ url: server.url.replace('//', '//writer:right@') });
+    await right.ping();
+    for (const opened of [store, wrong, right]) await opened.close();
+    admin.disconnect();
+  });
+
+  test('a zombie cannot write to a generation that was dropped', async () => {
+    const store = await openRedisStore({ url: server.url, prefix: 'dropped:' });
+    const generation = await store.open(view, 1);
+    const claim = await generation.claim('t', 0);
+    await generation.apply(claim, batchOf(0, 3));
+    await store.drop(view.name, 1);
+    await expect(generation.apply(claim, batchOf(0, 3))).rejects.toMatchObject({ code: 'STORE_REFUSED' });
+    expect(await (await store.open(view, 1)).count()).toBe(0);
+    await store.close();
+  });
+});
