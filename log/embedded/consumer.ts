@@ -1,3 +1,4 @@
+import { setImmediate as immediate } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import { InsideoutError } from '../../core/errors.ts';
 import { type Offset, partitionKey } from '../../core/position.ts';
@@ -64,6 +65,9 @@ export async function* consume(parts: ConsumerParts, request: ConsumeRequest): A
         }
         reader.next = batch.next;
         yield batch;
+        // SQLite answers at once, so without this a reader that is far behind, and a store that is SQLite too,
+        // would never let timers, signals and the other views have their turn.
+        await immediate();
       } else if (++idle >= readers.length) {
         idle = 0;
         await parts.changed(heartbeatMs, request.signal);
