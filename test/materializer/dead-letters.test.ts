@@ -169,11 +169,19 @@ test('the checkpoint never passes a record before its dead letter is durable', a
 });
 
 test('a Log that does not take the letter is waited for', async () => {
+  // As the contract has it: after a rejection every append rejects until `recover` was called.
   let down = 3;
+  let latched = false;
   const shaky = logWith({
     append: async (records) => {
-      if (down-- > 0) throw new InsideoutError('LOG_UNREACHABLE', 'The Log is down.', { hint: 'Wait.' });
+      if (latched || down-- > 0) {
+        latched = true;
+        throw new InsideoutError('LOG_UNREACHABLE', 'The Log is down.', { hint: 'Wait.' });
+      }
       await log.append(records);
+    },
+    recover: async () => {
+      latched = false;
     },
   });
   await log.append([customers.raw(2, Buffer.from('noise')), named(1, 'one')]);
