@@ -81,8 +81,11 @@ export class CassandraConnection {
     );
   }
 
-  /** DDL; resolves when all nodes that are up agree on the schema (the driver waits up to 10 s). */
-  async define(cql: string): Promise<void> {
+  /**
+   * A statement that is not prepared first. After DDL it resolves when all nodes that are up agree on the schema
+   * (the driver waits up to 10 s).
+   */
+  async runPlain(cql: string): Promise<void> {
     await this.#call(() => this.#client.execute(cql, [], { prepare: false, isIdempotent: true }));
   }
 

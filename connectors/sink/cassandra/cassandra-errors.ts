@@ -52,17 +52,22 @@ export function classifyCassandra(error: unknown, where: string): InsideoutError
 }
 
 /**
- * True when the statement itself is to blame: the server calls it invalid, or the driver cannot encode a value
- * (it throws plain TypeErrors and RangeErrors then).
+ * True when the statement itself is to blame: the server calls it invalid (so it does with too large a mutation),
+ * or the driver cannot encode a value (it throws plain TypeErrors and RangeErrors then).
  */
 export function blamesStatement(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || responseCode(error) === codes.invalid;
 }
 
-export function unstorable(view: string, cause: unknown): InsideoutError {
+/** True when the server no longer takes a statement that it had prepared, as after its table was dropped. */
+export function lostStatement(error: unknown): boolean {
+  return responseCode(decisive(error)) === codes.unprepared;
+}
+
+/** Without a cause: the server's and the driver's own words quote keys and values. */
+export function unstorable(view: string): InsideoutError {
   return new InsideoutError('RECORD_UNSTORABLE', `Cassandra refuses a row of the view "${view}".`, {
-    hint: 'Keep the key under 64 kB and not empty, and leave large columns out of the view.',
-    cause,
+    hint: 'Keep the key not empty and under 64 kB, and the row under max_mutation_size, by leaving large columns out.',
   });
 }
 
@@ -70,11 +75,13 @@ export function unstorable(view: string, cause: unknown): InsideoutError {
 function decisive(error: unknown): unknown {
   if (!(error instanceof errors.NoHostAvailableError)) return error;
   const inner: unknown[] = Object.values(error.innerErrors ?? {});
-  return (
-    inner.find(
-      (e) => e instanceof errors.AuthenticationError || refusals.has(responseCode(e) ?? Number.NaN),
-    ) ?? error
-  );
+  return inner.find(isDecisive) ?? error;
+}
+
+function isDecisive(error: unknown): boolean {
+  if (error instanceof errors.AuthenticationError || error instanceof errors.ArgumentError) return true;
+  const code = responseCode(error);
+  return code !== null && (refusals.has(code) || code === codes.unprepared);
 }
 
 function responseCode(error: unknown): number | null {

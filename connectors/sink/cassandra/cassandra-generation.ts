@@ -1,5 +1,5 @@
 import type { types } from 'cassandra-driver';
-import { InsideoutError } from '../../../core/errors.ts';
+import type { InsideoutError } from '../../../core/errors.ts';
 import type { Checkpoint, Offset } from '../../../core/position.ts';
 import type { Row, Value } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
@@ -7,7 +7,7 @@ import { fenced, gap } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
 import { CassandraClaims } from './cassandra-claims.ts';
 import type { CassandraConnection } from './cassandra-connection.ts';
-import { blamesStatement, classifyCassandra, unstorable } from './cassandra-errors.ts';
+import { blamesStatement, classifyCassandra, lostStatement, unstorable } from './cassandra-errors.ts';
 import { planBatch, type RowChange } from './cassandra-plan.ts';
 import type { Tables } from './cassandra-schema.ts';
 import { type Statements, statementsOf } from './cassandra-statements.ts';
@@ -106,14 +106,15 @@ export class CassandraGeneration implements Generation {
    * put on one record, or a dropped table would send every record to the dead letters.
    */
   async #explain(error: unknown, claim: Claim, batch: ViewBatch): Promise<InsideoutError> {
-    if (error instanceof InsideoutError) return error;
-    if (!blamesStatement(error)) return classifyCassandra(error, this.#connection.where);
+    const { where } = this.#connection;
+    const blamed = blamesStatement(error);
+    if (!blamed && !lostStatement(error)) return classifyCassandra(error, where);
     try {
       await this.#verify(claim, batch);
-      for await (const _ of this.#connection.pages(`${this.#statements.keys} LIMIT 1`, 1)) break;
+      await this.#connection.runPlain(this.#statements.probe);
     } catch (reason) {
-      return classifyCassandra(reason, this.#connection.where);
+      return classifyCassandra(reason, where);
     }
-    return unstorable(this.view.name, error);
+    return blamed ? unstorable(this.view.name) : classifyCassandra(error, where);
   }
 }

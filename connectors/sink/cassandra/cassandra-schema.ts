@@ -45,7 +45,7 @@ export async function createSchema(
     [options.keyspace],
   );
   if (keyspaces.rowLength === 0)
-    await connection.define(
+    await connection.runPlain(
       `CREATE KEYSPACE IF NOT EXISTS ${quote(options.keyspace)} WITH replication = ` +
         `{'class': 'SimpleStrategy', 'replication_factor': ${options.replicationFactor ?? 1}}`,
     );
@@ -62,7 +62,7 @@ export async function createSchema(
       PRIMARY KEY (pointers, view_name))`,
   };
   for (const [name, definition] of Object.entries(definitions))
-    if (!names.has(name)) await connection.define(`CREATE TABLE IF NOT EXISTS ${definition}`);
+    if (!names.has(name)) await connection.runPlain(`CREATE TABLE IF NOT EXISTS ${definition}`);
   return tables;
 }
 

@@ -16,6 +16,8 @@ export interface Statements {
   readonly scan: string;
   /** The keys with `partition` and `written`, the write time of the row. */
   readonly keys: string;
+  /** Fails when the table is gone. */
+  readonly probe: string;
   key(key: Key): unknown[];
   write(change: RowChange, partition: number): Statement;
 }
@@ -46,6 +48,7 @@ export function statementsOf(table: string, view: ViewShape): Statements {
     keys:
       `SELECT ${view.key.map((name, i) => `${quote(name)} AS k${i}`).join(', ')}, ` +
       `${partitionColumn} AS partition, WRITETIME(${partitionColumn}) AS written FROM ${table}`,
+    probe: `SELECT ${partitionColumn} FROM ${table} LIMIT 1`,
     key,
     write(change, partition) {
       const keyValues = key(change.key);

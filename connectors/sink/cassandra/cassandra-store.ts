@@ -51,7 +51,7 @@ class CassandraStore implements ViewStore {
     const known = entry.wasApplied() ? { shape, ready: null } : entry.first();
     if (known.shape !== shape) throw wrongShape(view, id);
     if (known.ready !== true) {
-      await this.#connection.define(rowsDefinition(this.#tables.rows(view.name, id), view));
+      await this.#connection.runPlain(rowsDefinition(this.#tables.rows(view.name, id), view));
       await this.#connection.compareAndSet(
         `UPDATE ${generations} SET ready = true WHERE view_name = ? AND generation = ? IF shape = ?`,
         [...key, shape],
@@ -99,7 +99,7 @@ class CassandraStore implements ViewStore {
       key,
     );
     await new CassandraClaims({ connection: this.#connection, tables: this.#tables, view, id }).remove();
-    await this.#connection.define(`DROP TABLE IF EXISTS ${this.#tables.rows(view, id)}`);
+    await this.#connection.runPlain(`DROP TABLE IF EXISTS ${this.#tables.rows(view, id)}`);
     // The entry last: until it is gone, a crash leaves something that can be found and dropped again.
     await this.#connection.compareAndSet(
       `DELETE FROM ${generations} WHERE view_name = ? AND generation = ? IF EXISTS`,
