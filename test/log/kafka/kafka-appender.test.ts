@@ -1,0 +1,88 @@
+import type { Kafka, Producer, ProducerBatch, RecordMetadata } from 'kafkajs';
+import { expect, test } from 'vitest';
+import { KafkaAppender } from '../../../log/kafka/kafka-appender.ts';
+import type { LogRecord } from '../../../log/log.ts';
+
+type Send = (batch: ProducerBatch) => Promise<RecordMetadata[]>;
+
+const record = (value: string, partition = 0): LogRecord => ({
+  topic: 't',
+  partition,
+  key: Buffer.from('k'),
+  value: Buffer.from(value),
+  timestamp: 1,
+});
+
+const answer = (batch: ProducerBatch): RecordMetadata[] =>
+  (batch.topicMessages ?? []).flatMap(({ topic, messages }) =>
+    [...new Set(messages.map((m) => m.partition ?? 0))].map((partition) => ({
+      topicName: topic,
+      partition,
+      errorCode: 0,
+    })),
+  );
+
+const valuesOf = (batch: ProducerBatch) =>
+  (batch.topicMessages ?? []).flatMap(({ messages }) => messages.map((m) => String(m.value)));
+
+/** An appender on producers whose calls do what `send` says, and the number of producers made. */
+function appender(send: Send) {
+  const made: { disconnected: boolean }[] = [];
+  const producer = () => {
+    const state = { disconnected: false };
+    made.push(state);
+    return {
+      connect: async () => {},
+      disconnect: async () => {
+        state.disconnected = true;
+      },
+      sendBatch: (batch: ProducerBatch) => {
+        if (state.disconnected) throw new Error('used after it was thrown away');
+        return send(batch);
+      },
+    } as unknown as Producer;
+  };
+  const limits = async () => () => 1_000_000;
+  return {
+    made,
+    log: new KafkaAppender({ kafka: { producer } as unknown as Kafka, compression: 'none', limits }),
+  };
+}
+
+test('one call is under way at a time, and what comes meanwhile leaves together in order', async () => {
+  let underWay = 0;
+  const calls: string[][] = [];
+  const { log } = appender(async (batch) => {
+    expect(++underWay).toBe(1);
+    calls.push(valuesOf(batch));
+    await new Promise(setImmediate);
+    underWay--;
+    return answer(batch);
+  });
+  await Promise.all(['a', 'b', 'c', 'd'].map((value) => log.append([record(value)])));
+  expect(calls).toEqual([['a'], ['b', 'c', 'd']]);
+});
+
+test('a producer whose call failed is never used again, because its next batch could be taken for a repetition', async () => {
+  let fail = true;
+  const { log, made } = appender(async (batch) => {
+    if (fail) throw new Error('timed out');
+    return answer(batch);
+  });
+  const first = log.append([record('a')]);
+  const behind = log.append([record('b')]);
+  await expect(first).rejects.toMatchObject({ code: 'LOG_UNREACHABLE' });
+  await expect(behind).rejects.toMatchObject({ code: 'LOG_UNREACHABLE' });
+  fail = false;
+  await expect(log.append([record('c')])).rejects.toMatchObject({ code: 'LOG_UNREACHABLE' });
+  await log.recover();
+  await log.append([record('d')]);
+  expect(made).toEqual([{ disconnected: true }, { disconnected: false }]);
+});
+
+test('a partition that the answer leaves out fails the append', async () => {
+  const { log } = appender(async (batch) => answer(batch).filter(({ partition }) => partition !== 1));
+  await expect(log.append([record('a', 0), record('b', 1)])).rejects.toMatchObject({
+    code: 'LOG_UNREACHABLE',
+  });
+});
