@@ -18,6 +18,15 @@ export interface SourceStatus {
   readonly error: string | null;
 }
 
+export interface TopicStatus {
+  readonly name: string;
+  readonly partitions: number;
+  /** Offsets still held; in a compacted topic some of them are empty. */
+  readonly records: number;
+  /** End offset of each partition. */
+  readonly ends: number[];
+}
+
 export interface ViewStatus {
   readonly name: string;
   readonly store: string;
@@ -31,7 +40,7 @@ export interface ViewStatus {
 
 export interface Status {
   readonly sources: SourceStatus[];
-  readonly topics: { readonly name: string; readonly partitions: number; readonly records: number }[];
+  readonly topics: TopicStatus[];
   readonly views: ViewStatus[];
   readonly logError: string | null;
 }
@@ -42,13 +51,18 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
   let log: Log | null = null;
   try {
     log = await openLog(config);
-    const names = await log.topics();
+    const names = (await log.topics()).filter((name) => concerns(config, name));
     const offsets = await log.offsets(names);
     const topics = names.map((name) => {
-      const parts = [...offsets]
-        .filter(([key]) => key.slice(0, key.lastIndexOf('/')) === name)
-        .map(([, o]) => o);
-      return { name, partitions: parts.length, records: parts.reduce((sum, o) => sum + o.end - o.first, 0) };
+      const ends: number[] = [];
+      let records = 0;
+      for (const [key, { first, end }] of offsets) {
+        const slash = key.lastIndexOf('/');
+        if (key.slice(0, slash) !== name) continue;
+        ends[Number(key.slice(slash + 1))] = end;
+        records += end - first;
+      }
+      return { name, partitions: ends.length, records, ends };
     });
     const ends = new Map([...offsets].map(([key, o]) => [key, o.end]));
     const views = await Promise.all(config.views.map((view) => readView(config, view, { ends, topics })));
@@ -58,6 +72,12 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
   } finally {
     await log?.close();
   }
+}
+
+/** A cluster holds the topics of others, too. */
+function concerns(config: CheckedConfig, topic: string): boolean {
+  if (topic.slice(0, topic.indexOf('.')) in config.sources) return true;
+  return config.views.some((view) => topic === view.from || topic === `${view.from}.dlq`);
 }
 
 async function readSource(config: CheckedConfig, name: string): Promise<SourceStatus> {
