@@ -2,6 +2,7 @@ import type { ColumnType } from '../../core/column.ts';
 import type { Value } from '../../core/value.ts';
 import type { Cursor } from './cursor.ts';
 import { type ElementOf, parseArrayLiteral } from './row-array.ts';
+import { compileTemporal } from './row-temporal.ts';
 import type { AvroSchema } from './schema-registry.ts';
 
 /** Reads one value. `undefined` means that the value has no exact form in the declared type. */
@@ -22,8 +23,10 @@ export function compileValue(schema: AvroSchema, type: ColumnType | 'any'): Read
       return branch === null ? undefined : branch(cursor);
     };
   }
-  if (typeof schema === 'object' && schema.type !== 'array')
-    return compileValue(schema.type as AvroSchema, type);
+  if (typeof schema === 'object' && schema.type !== 'array') {
+    const temporal = type === 'timestamp' ? compileTemporal(schema) : null;
+    return temporal ?? compileValue(schema.type as AvroSchema, type);
+  }
   const name = typeof schema === 'string' ? schema : 'array';
   if (name === 'null') return () => null;
   if (name === 'array')

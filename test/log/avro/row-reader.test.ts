@@ -165,6 +165,7 @@ describe('conversion to the declared type is exact, or refused', () => {
     ['long', 9007199254740993n, 'numeric', '9007199254740993'],
     ['long', 2147483647n, 'int', 2147483647],
     ['string', '1.50', 'numeric', '1.50'],
+    [{ type: 'int', 'connect.name': 'io.debezium.time.Date' }, 1, 'timestamp', '1970-01-02'],
     ['string', '{"a":1.0}', 'json', '{"a":1.0}'],
     ['string', 'infinity', 'timestamp', 'infinity'],
     ['string', '[0:1]={a,"b,c"}', 'array', ['a', 'b,c']],
