@@ -49,7 +49,10 @@ const number = (value: Value): string => {
   const text = textOfFloat(value as number);
   return text === null ? String(value) : `"${text}"`;
 };
-const text = (value: Value): string => JSON.stringify(value);
+const text = (value: Value): string => {
+  if (typeof value !== 'string') throw new TypeError('not a text');
+  return JSON.stringify(value);
+};
 
 const encoderOf: Readonly<Record<ColumnType, (value: Value) => string>> = {
   text,

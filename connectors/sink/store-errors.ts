@@ -51,3 +51,10 @@ export function gone(view: string, id: GenerationId): InsideoutError {
     hint: 'It was dropped, or the store was emptied; restart the view, or rebuild it.',
   });
 }
+
+/** A value that is not of its column's type; `cause` must not hold the value. */
+export function unstorable(): InsideoutError {
+  return new InsideoutError('RECORD_UNSTORABLE', 'A row holds a value that its column cannot take.', {
+    hint: 'Look at it with `insideout dlq show`; the declared column types may not fit.',
+  });
+}

@@ -23,6 +23,7 @@ export interface ViewStore {
   /**
    * Moves the pointers of several views in one step, if every one of them still is where `from` says
    * (compare-and-set). False, and nothing moved, when one is not. Swap and rollback are this same call.
+   * `STORE_REFUSED` when a generation that they should move to does not exist.
    */
   promote(moves: readonly Promotion[]): Promise<boolean>;
 
@@ -63,8 +64,8 @@ export interface Generation {
    * Applies a batch and moves the checkpoint to `batch.next`, durably before it resolves.
    *
    * Idempotent: changes below the stored checkpoint have no effect, so any suffix of the log may be replayed,
-   * and a batch that is wholly below it is a no-op. Within the batch the last change of a key wins. SQLite and
-   * Redis apply rows and checkpoint in one atomic step; Cassandra applies the rows first, with timestamps made
+   * and a batch that is wholly below it is a no-op. Within the batch the last change of a key wins. SQLite applies
+   * rows and checkpoint in one atomic step, Redis a large batch in several, each with its checkpoint; Cassandra applies the rows first, with timestamps made
    * from offsets, so a repeated application cannot undo a newer one.
    *
    * `VIEW_FENCED` when a later claim exists: nothing was changed (Cassandra: nothing that the later claimant

@@ -9,6 +9,8 @@ import type { Key, ViewChange, ViewShape } from '../../core/view.ts';
 export interface StoreTraits {
   /** Histories per property: fewer for slow stores. */
   readonly runs: number;
+  /** Rows and checkpoint change in one step. Default: true. */
+  readonly atomic?: boolean;
 }
 
 const columns = { id: 'bigint', name: 'text' } as const;
@@ -177,6 +179,69 @@ export function viewStoreConformance(
       expect(await g.count()).toBe(0);
     });
 
+    test('a refused record leaves rows and checkpoint as they were', async () => {
+      if (traits.atomic === false) return;
+      const g = await generationOf(freshView());
+      const claim = await g.claim(topic, 0);
+      await g.apply(claim, batch(0, 1, [upsert(0, 1n, 'a')]));
+      const unserialisable = Symbol('no value') as unknown as Value;
+      await expect(
+        g.apply(claim, batch(1, 4, [upsert(1, 1n, 'b'), remove(2, 1n), upsert(3, 2n, unserialisable)])),
+      ).rejects.toMatchObject({ code: 'RECORD_UNSTORABLE' });
+      expect(await rowsOf(g)).toEqual([{ id: 1n, name: 'a' }]);
+      expect((await g.checkpoint()).get(`${topic}/0`)).toBe(1);
+    });
+
+    test('a batch that is wholly below the checkpoint, or overlaps it, changes only what is new', async () => {
+      const g = await generationOf(freshView());
+      const claim = await g.claim(topic, 0);
+      await g.apply(claim, batch(0, 3, [upsert(0, 1n, 'a'), upsert(1, 2n, 'b'), remove(2, 1n)]));
+      await g.apply(claim, batch(0, 2, [upsert(0, 1n, 'a'), upsert(1, 2n, 'b')]));
+      expect(await rowsOf(g)).toEqual([{ id: 2n, name: 'b' }]);
+      const again = await (await generationOf(g.view)).claim(topic, 0);
+      await g.apply(again, batch(1, 5, [upsert(1, 2n, 'b'), remove(2, 1n), upsert(4, 3n, 'c')]));
+      expect(byId(await rowsOf(g))).toEqual([
+        { id: 2n, name: 'b' },
+        { id: 3n, name: 'c' },
+      ]);
+    });
+
+    test('a truncate that is replayed leaves what was written after it', async () => {
+      const g = await generationOf(freshView());
+      const claim = await g.claim(topic, 0);
+      const changes: ViewChange[] = [upsert(0, 1n, 'a'), { op: 'truncate', offset: 1 }, upsert(2, 2n, 'b')];
+      await g.apply(claim, batch(0, 3, changes));
+      await g.apply(claim, batch(0, 3, changes));
+      await g.apply(claim, batch(1, 3, changes.slice(1)));
+      expect(await rowsOf(g)).toEqual([{ id: 2n, name: 'b' }]);
+    });
+
+    test('views of one store know nothing of each other', async () => {
+      const opened = await Promise.all(Array.from({ length: 12 }, () => generationOf(freshView())));
+      for (const [n, g] of opened.entries())
+        await g.apply(await g.claim(topic, 0), batch(0, n + 1, [upsert(0, 1n, `view ${n}`)]));
+      for (const [n, g] of opened.entries()) {
+        expect(await rowsOf(g)).toEqual([{ id: 1n, name: `view ${n}` }]);
+        expect(await g.checkpoint()).toEqual(new Map([[`${topic}/0`, n + 1]]));
+      }
+    });
+
+    test('a view that no generation was opened for has none', async () => {
+      expect(await store.generations('nobody')).toEqual([]);
+      expect(await store.active('nobody')).toBeNull();
+      await store.drop('nobody', 1);
+      await store.ping();
+    });
+
+    test('a generation that does not exist is not promoted', async () => {
+      const view = freshView();
+      await generationOf(view, 1);
+      await expect(store.promote([{ view, from: null, to: 2 }])).rejects.toMatchObject({
+        code: 'STORE_REFUSED',
+      });
+      expect(await store.active(view.name)).toBeNull();
+    });
+
     test('a batch without changes moves the checkpoint', async () => {
       const g = await generationOf(freshView());
       const claim = await g.claim(topic, 0);
@@ -330,6 +395,19 @@ export function viewStoreConformance(
         await g.apply(claim, batch(1, 2, [{ op: 'delete', offset: 1, key: [value] }]));
         expect(await g.count()).toBe(0);
       }
+    });
+
+    test('arrays keep values that JSON has no form for, and values that look like our marks', async () => {
+      const g = await generationOf(freshView({ columns: { id: 'bigint', a: 'array' } }));
+      const a: Value = [
+        [1n, -0, Number.NaN, Number.NEGATIVE_INFINITY],
+        [new Uint8Array(), new Uint8Array([0, 128, 255])],
+        [[], '', '{"$bigint":"1"}', '$bytes', null],
+        [{ $bigint: 'no number', n: 2n }, { plain: [true] }, {}],
+      ];
+      const row = { id: 1n, a };
+      await g.apply(await g.claim(topic, 0), batch(0, 1, [{ op: 'upsert', offset: 0, key: [1n], row }]));
+      expect(await g.get([1n])).toStrictEqual(row);
     });
 
     test('a value of one megabyte is stored', async () => {

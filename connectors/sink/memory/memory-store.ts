@@ -3,7 +3,7 @@ import { partitionKey } from '../../../core/position.ts';
 import type { Row } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
 import { encodeArray } from '../row-json.ts';
-import { dropsActive, fenced, gap, shapeText, wrongShape } from '../store-errors.ts';
+import { dropsActive, fenced, gap, gone, shapeText, unstorable, wrongShape } from '../store-errors.ts';
 import type { Claim, Generation, Promotion, ViewStore } from '../view-store.ts';
 
 /** Views in memory, for unit tests: the contract in its shortest form. */
@@ -24,6 +24,8 @@ export function openMemoryStore(): ViewStore {
     active: async (view) => active.get(view) ?? null,
     async promote(moves: readonly Promotion[]) {
       if (moves.some((m) => (active.get(m.view.name) ?? null) !== m.from)) return false;
+      const missing = moves.find((m) => !generations.get(m.view.name)?.has(m.to));
+      if (missing) throw gone(missing.view.name, missing.to);
       for (const move of moves) active.set(move.view.name, move.to);
       return true;
     },
@@ -63,6 +65,7 @@ class MemoryGeneration implements Generation {
     const stored = this.#checkpoints.get(key);
     if (!stored || stored.epoch !== claim.epoch) throw fenced(this.view, batch);
     if (batch.from > stored.next) throw gap(this.view, batch, stored.next);
+    for (const change of batch.changes) if (change.op === 'upsert') checkValues(change.row);
     for (const change of batch.changes) {
       if (change.offset < stored.next) continue;
       if (change.op === 'upsert')
@@ -85,4 +88,9 @@ class MemoryGeneration implements Generation {
   async count(): Promise<number> {
     return this.#rows.size;
   }
+}
+
+function checkValues(row: Row): void {
+  for (const value of Object.values(row))
+    if (!['object', 'boolean', 'number', 'bigint', 'string'].includes(typeof value)) throw unstorable();
 }

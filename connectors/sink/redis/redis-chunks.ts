@@ -1,7 +1,9 @@
 import { InsideoutError } from '../../../core/errors.ts';
 import type { Offset } from '../../../core/position.ts';
+import type { Row } from '../../../core/value.ts';
 import type { Key, ViewBatch } from '../../../core/view.ts';
 import type { RowJson } from '../row-json.ts';
+import { unstorable } from '../store-errors.ts';
 
 /** A step of a batch that Redis does atomically, moving the checkpoint from `from` to `next`. */
 export type Chunk =
@@ -63,8 +65,13 @@ function write(from: Offset, next: Offset, latest: ReadonlyMap<string, string | 
   return { op: 'write', from, next, rows, deleted };
 }
 
-function members(row: Parameters<RowJson['members']>[0], { json }: ChunkEncoding): string {
-  const text = json.members(row);
+function members(row: Row, { json }: ChunkEncoding): string {
+  let text: string;
+  try {
+    text = json.members(row);
+  } catch {
+    throw unstorable();
+  }
   if (text.length <= maxValueLength) return text;
   throw new InsideoutError('RECORD_UNSTORABLE', 'A row is larger than Redis takes (512 MB).', {
     hint: 'Leave the large column out of the view.',

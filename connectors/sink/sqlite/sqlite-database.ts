@@ -63,3 +63,9 @@ export function classifySqlite(error: unknown, path: string): InsideoutError {
     'Check that the folder exists, is writable and has room; a corrupt file may be removed, its views are built again.',
   );
 }
+
+/** Without this, better-sqlite3 answers with the same kind of error as for a value that it cannot bind. */
+export const closed = (path: string): InsideoutError =>
+  new InsideoutError('STORE_UNREACHABLE', `The SQLite file ${path} was closed.`, {
+    hint: 'Open the store again.',
+  });

@@ -5,7 +5,7 @@ import type { Row, Value } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
 import { fenced, gap } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
-import { classifySqlite } from './sqlite-database.ts';
+import { classifySqlite, closed } from './sqlite-database.ts';
 import { fromSqlite, quote, sqliteType, type ToSqlite, toSqlite } from './sqlite-values.ts';
 
 export const tableOf = (view: string, id: GenerationId): string => quote(`${view}__g${id}`);
@@ -23,7 +23,7 @@ export function tableDdl(view: ViewShape, id: GenerationId): string {
     return `${quote(name)} ${sqliteType[view.columns[name]!]}${key ? (rowid ? ' PRIMARY KEY' : ' NOT NULL') : ''}`;
   });
   const constraint = rowid ? '' : `, PRIMARY KEY (${view.key.map(quote).join(', ')})`;
-  return `create table if not exists ${tableOf(view.name, id)} (${columns.join(', ')}, "_partition" INTEGER NOT NULL${constraint})${rowid ? '' : ' WITHOUT ROWID'}`;
+  return `create table if not exists ${tableOf(view.name, id)} (${columns.join(', ')}, "_partition" INTEGER NOT NULL${constraint})${rowid ? ' STRICT' : ' WITHOUT ROWID, STRICT'}`;
 }
 
 interface Statements {
@@ -98,14 +98,15 @@ export class SqliteGeneration implements Generation {
     const key = this.view.key.map(quote);
     const columns = this.#names.map(quote).join(', ');
     const table = tableOf(this.view.name, this.id);
-    const first = this.#db
-      .prepare(`select ${columns} from ${table} order by ${key.join(', ')} limit 1000`)
-      .safeIntegers();
-    const following = this.#db
-      .prepare(
-        `select ${columns} from ${table} where (${key.join(', ')}) > (${key.map(() => '?').join(', ')}) order by ${key.join(', ')} limit 1000`,
-      )
-      .safeIntegers();
+    const order = `order by ${key.join(', ')} limit 1000`;
+    const { first, following } = this.#guard(() => ({
+      first: this.#db.prepare(`select ${columns} from ${table} ${order}`).safeIntegers(),
+      following: this.#db
+        .prepare(
+          `select ${columns} from ${table} where (${key.join(', ')}) > (${key.map(() => '?').join(', ')}) ${order}`,
+        )
+        .safeIntegers(),
+    }));
     let page = this.#guard(() => first.all()) as Record<string, unknown>[];
     while (page.length > 0) {
       for (const row of page) yield this.#row(row);
@@ -154,6 +155,7 @@ export class SqliteGeneration implements Generation {
   }
 
   #guard<T>(work: () => T): T {
+    if (!this.#db.open) throw closed(this.#path);
     try {
       return work();
     } catch (error) {

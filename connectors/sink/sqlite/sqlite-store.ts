@@ -1,8 +1,8 @@
 import type Database from 'better-sqlite3';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
-import { dropsActive, shapeText, wrongShape } from '../store-errors.ts';
+import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
-import { classifySqlite, openDatabase } from './sqlite-database.ts';
+import { classifySqlite, closed, openDatabase } from './sqlite-database.ts';
 import { SqliteGeneration, tableDdl, tableOf } from './sqlite-generation.ts';
 import { quote } from './sqlite-values.ts';
 
@@ -77,12 +77,7 @@ class SqliteStore implements ViewStore {
   }
 
   #create(view: ViewShape, id: GenerationId): void {
-    const shape = this.#db
-      .prepare<[string, number], string>(
-        'select shape from insideout_generations where view = ? and generation = ?',
-      )
-      .pluck()
-      .get(view.name, id);
+    const shape = this.#shape(view.name, id);
     if (shape !== undefined) {
       if (shape !== shapeText(view)) throw wrongShape(view, id);
       return;
@@ -91,6 +86,15 @@ class SqliteStore implements ViewStore {
     this.#db
       .prepare('insert into insideout_generations values (?, ?, ?)')
       .run(view.name, id, shapeText(view));
+  }
+
+  #shape(view: string, id: GenerationId): string | undefined {
+    return this.#db
+      .prepare<[string, number], string>(
+        'select shape from insideout_generations where view = ? and generation = ?',
+      )
+      .pluck()
+      .get(view, id);
   }
 
   #active(view: string): GenerationId | null {
@@ -104,6 +108,7 @@ class SqliteStore implements ViewStore {
 
   #promote(moves: readonly Promotion[]): boolean {
     if (moves.some((move) => this.#active(move.view.name) !== move.from)) return false;
+    for (const { view, to } of moves) if (this.#shape(view.name, to) === undefined) throw gone(view.name, to);
     for (const { view, to } of moves) {
       this.#db
         .prepare(
@@ -118,6 +123,7 @@ class SqliteStore implements ViewStore {
   }
 
   #guard<T>(work: () => T): T {
+    if (!this.#db.open) throw closed(this.#path);
     try {
       return work();
     } catch (error) {

@@ -2,12 +2,12 @@ import type { ColumnType } from '../../../core/column.ts';
 import type { Value } from '../../../core/value.ts';
 import { decodeArray, encodeArray } from '../row-json.ts';
 
-/** The column type in SQLite. A float column has none, because SQLite would turn its texts into numbers. */
+/** The column type in SQLite, whose tables are strict. A float column is ANY: REAL would forget the sign of zero. */
 export const sqliteType: Readonly<Record<ColumnType, string>> = {
   text: 'TEXT',
   int: 'INTEGER',
   bigint: 'INTEGER',
-  float: '',
+  float: 'ANY',
   numeric: 'TEXT',
   boolean: 'INTEGER',
   bytes: 'BLOB',
