@@ -1,8 +1,8 @@
 import type { types } from 'cassandra-driver';
-import { InsideoutError } from '../../../core/errors.ts';
 import type { Checkpoint, Offset, TopicPartition } from '../../../core/position.ts';
 import { parsePartitionKey, partitionKey } from '../../../core/position.ts';
 import type { GenerationId } from '../../../core/view.ts';
+import { gone } from '../store-errors.ts';
 import type { Claim } from '../view-store.ts';
 import type { CassandraConnection } from './cassandra-connection.ts';
 import type { Tables } from './cassandra-schema.ts';
@@ -96,14 +96,7 @@ export class CassandraClaims {
        WHERE view_name = ? AND generation = ? IF ready = true`,
       [[source], this.#view, this.#id],
     );
-    if (!listed.wasApplied())
-      throw new InsideoutError(
-        'STORE_REFUSED',
-        `Generation ${this.#id} of the view "${this.#view}" was dropped.`,
-        {
-          hint: 'Restart the view, so that it goes on in the generation that is there.',
-        },
-      );
+    if (!listed.wasApplied()) throw gone(this.#view, Number(this.#id));
   }
 
   async #sources(): Promise<string[]> {

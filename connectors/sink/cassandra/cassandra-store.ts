@@ -1,5 +1,5 @@
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
-import { dropsActive, shapeText, wrongShape } from '../store-errors.ts';
+import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
 import { CassandraClaims } from './cassandra-claims.ts';
 import { CassandraConnection, type CassandraOptions } from './cassandra-connection.ts';
@@ -79,6 +79,12 @@ class CassandraStore implements ViewStore {
 
   async promote(moves: readonly Promotion[]): Promise<boolean> {
     if (moves.length === 0) return true;
+    for (const { view, to } of moves) {
+      if (await this.#isReady(view.name, to)) continue;
+      const active = await Promise.all(moves.map((move) => this.active(move.view.name)));
+      if (moves.some((move, i) => move.from !== active[i])) return false;
+      throw gone(view.name, to);
+    }
     const query = `UPDATE ${this.#tables.active} SET generation = ? WHERE pointers = ? AND view_name = ? IF generation = ?`;
     const moved = await this.#connection.compareAndSetAll(
       moves.map(({ view, from, to }) => ({
@@ -113,5 +119,13 @@ class CassandraStore implements ViewStore {
 
   close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  async #isReady(view: string, id: GenerationId): Promise<boolean> {
+    const found = await this.#connection.readSerial(
+      `SELECT ready FROM ${this.#tables.generations} WHERE view_name = ? AND generation = ?`,
+      [view, BigInt(id)],
+    );
+    return found.first()?.ready === true;
   }
 }

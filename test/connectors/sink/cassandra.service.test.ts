@@ -1,9 +1,230 @@
+import { Client } from 'cassandra-driver';
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { planBatch } from '../../../connectors/sink/cassandra/cassandra-plan.ts';
+import { statementsOf } from '../../../connectors/sink/cassandra/cassandra-statements.ts';
 import { openCassandraStore } from '../../../connectors/sink/cassandra/cassandra-store.ts';
+import type { Generation, ViewStore } from '../../../connectors/sink/view-store.ts';
+import type { Row } from '../../../core/value.ts';
+import type { ViewChange, ViewShape } from '../../../core/view.ts';
 import { viewStoreConformance } from '../../conformance/view-store.ts';
+import { eventually } from '../../support/eventually.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
+import { tcpProxy } from '../../support/tcp-proxy.ts';
 
 const { contactPoint, dataCenter } = servers().cassandra;
 const keyspace = uniqueName('sink');
-const open = () => openCassandraStore({ contactPoints: [contactPoint], dataCenter, keyspace });
+const open = (address = contactPoint) =>
+  openCassandraStore({ contactPoints: [address], dataCenter, keyspace });
 
-viewStoreConformance('Cassandra', open, { runs: 10 });
+viewStoreConformance('Cassandra', () => open(), { runs: 10, atomic: false });
+
+let store: ViewStore;
+const client = new Client({
+  contactPoints: [contactPoint],
+  localDataCenter: dataCenter,
+  encoding: { useBigIntAsLong: true },
+});
+beforeAll(async () => {
+  store = await open();
+  await client.connect();
+});
+afterAll(async () => {
+  await client.execute(`DROP KEYSPACE IF EXISTS ${keyspace}`).catch(() => {});
+  await client.shutdown();
+  await store?.close();
+});
+
+const freshView = (): ViewShape => ({
+  name: uniqueName('v'),
+  columns: { id: 'text', a: 'text', b: 'int' },
+  key: ['id'],
+});
+const upsert = (offset: number, id: string, values: Omit<Row, 'id'>): ViewChange => ({
+  op: 'upsert',
+  offset,
+  key: [id],
+  row: { id, a: null, b: null, ...values },
+});
+const batchOf = (from: number, changes: readonly ViewChange[]) => ({
+  topic: 't',
+  partition: 0,
+  from,
+  next: from + changes.length,
+  changes,
+});
+
+async function rowsOf(generation: Generation): Promise<Row[]> {
+  const rows: Row[] = [];
+  for await (const row of generation.scan()) rows.push(row);
+  return rows.sort((x, y) => (String(x.id) < String(y.id) ? -1 : 1));
+}
+
+test('the statements of any pieces of the log, in any order and number, leave what one clean run leaves', async () => {
+  const change = fc.record({
+    id: fc.constantFrom('k1', 'k2', 'k3'),
+    a: fc.option(fc.string({ maxLength: 3 })),
+    b: fc.option(fc.integer({ min: 0, max: 9 })),
+    removes: fc.boolean(),
+  });
+  const piece = fc.tuple(fc.nat(20), fc.nat(20));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(change, { minLength: 1, maxLength: 20 }),
+      fc.array(piece, { maxLength: 6 }),
+      fc.nat(6),
+      async (history, pieces, at) => {
+        const changes = history.map(
+          ({ id, a, b, removes }, offset): ViewChange =>
+            removes ? { op: 'delete', offset, key: [id] } : upsert(offset, id, { a, b }),
+        );
+        const model = new Map<string, Row>();
+        for (const c of changes)
+          if (c.op === 'upsert') model.set(String(c.key[0]), c.row);
+          else if (c.op === 'delete') model.delete(String(c.key[0]));
+        const view = freshView();
+        const generation = await store.open(view, 1);
+        const { write } = statementsOf(`${keyspace}."${view.name}_g1"`, view);
+        // Pieces in the order of the list, the whole log somewhere among them.
+        const ranges = pieces.toSpliced(at, 0, [0, changes.length]);
+        for (const [from, length] of ranges)
+          for (const row of planBatch(changes.slice(from, from + length), 0).rows) {
+            const { cql, params } = write(row, 0);
+            await client.execute(cql, params as unknown[], { prepare: true });
+          }
+        expect(await rowsOf(generation)).toEqual(
+          [...model.values()].sort((x, y) => (x.id! < y.id! ? -1 : 1)),
+        );
+      },
+    ),
+    { numRuns: 10 },
+  );
+});
+
+test('a fenced writer whose writes arrive late changes nothing', async () => {
+  const proxy = await tcpProxy(contactPoint);
+  const zombieStore = await open(proxy.address);
+  const view = freshView();
+  const zombie = await zombieStore.open(view, 1);
+  const changes = Array.from({ length: 1_000 }, (_, i) => upsert(i, `k${i}`, { a: 'old', b: i }));
+  const claim = await zombie.claim('t', 0);
+  const held = new Promise<void>((resolve) =>
+    proxy.after(20_000, () => {
+      proxy.hold();
+      resolve();
+    }),
+  );
+  const late = zombie.apply(claim, batchOf(0, changes)).catch((error: unknown) => error);
+  await held;
+  const heir = await store.open(view, 1);
+  const taken = await heir.claim('t', 0);
+  expect(taken.next).toBe(0);
+  await heir.apply(taken, batchOf(0, changes));
+  const after = changes.map(
+    (_, i): ViewChange =>
+      i % 2 === 0
+        ? { op: 'delete', offset: 1_000 + i, key: [`k${i}`] }
+        : upsert(1_000 + i, `k${i}`, { a: 'new', b: null }),
+  );
+  await heir.apply(taken, batchOf(1_000, after));
+  const expected = await rowsOf(heir);
+  expect(expected.length).toBe(500);
+  proxy.release();
+  expect(await late).toMatchObject({ code: 'VIEW_FENCED' });
+  expect(await rowsOf(heir)).toEqual(expected);
+  expect((await heir.checkpoint()).get('t/0')).toBe(2_000);
+  await zombieStore.close();
+  await proxy.close();
+});
+
+test('a store that goes away in mid-batch acknowledges nothing, and takes the batch when it is back', async () => {
+  const proxy = await tcpProxy(contactPoint);
+  const shaky = await open(proxy.address);
+  const view = freshView();
+  const generation = await shaky.open(view, 1);
+  const claim = await generation.claim('t', 0);
+  const batch = batchOf(
+    0,
+    Array.from({ length: 3_000 }, (_, i) => upsert(i, `k${i}`, { a: 'x'.repeat(50), b: i })),
+  );
+  proxy.after(100_000, () => void proxy.cut());
+  await expect(generation.apply(claim, batch)).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
+  const direct = await store.open(view, 1);
+  expect((await direct.checkpoint()).get('t/0')).toBe(0);
+  expect(await direct.count()).toBeLessThan(3_000);
+  await expect(shaky.ping()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
+  await proxy.restore();
+  await eventually('the driver connects again', () =>
+    shaky.ping().then(
+      () => true,
+      () => false,
+    ),
+  );
+  await generation.apply(claim, batch);
+  expect((await direct.checkpoint()).get('t/0')).toBe(3_000);
+  expect(await direct.count()).toBe(3_000);
+  await shaky.close();
+  await proxy.close();
+});
+
+test('one row that cannot be stored is named as such, without its values, and the checkpoint stays', async () => {
+  const generation = await store.open(freshView(), 1);
+  const claim = await generation.claim('t', 0);
+  const unstorable = [upsert(1, '', { a: 'empty key' }), upsert(1, 'secret-key', { a: 'x'.repeat(5 << 20) })];
+  for (const bad of unstorable) {
+    const error: unknown = await generation
+      .apply(claim, batchOf(0, [upsert(0, 'fine', {}), bad]))
+      .catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'RECORD_UNSTORABLE' });
+    expect((error as Error).cause).toBeUndefined();
+    expect((await generation.checkpoint()).get('t/0')).toBe(0);
+  }
+  await generation.apply(claim, batchOf(0, [upsert(0, 'fine', {})]));
+});
+
+test('a table that somebody dropped is not blamed on the records', async () => {
+  const view = freshView();
+  const generation = await store.open(view, 1);
+  const claim = await generation.claim('t', 0);
+  await generation.apply(claim, batchOf(0, [upsert(0, 'k', {})]));
+  await client.execute(`DROP TABLE ${keyspace}."${view.name}_g1"`);
+  await expect(generation.apply(claim, batchOf(1, [upsert(1, 'k', {})]))).rejects.toMatchObject({
+    code: 'STORE_REFUSED',
+  });
+});
+
+test('a writer of a generation that was dropped is fenced', async () => {
+  const view = freshView();
+  const generation = await store.open(view, 1);
+  const claim = await generation.claim('t', 0);
+  await store.drop(view.name, 1);
+  await expect(generation.apply(claim, batchOf(0, [upsert(0, 'k', {})]))).rejects.toMatchObject({
+    code: 'VIEW_FENCED',
+  });
+});
+
+test('empty text and null are kept apart', async () => {
+  const generation = await store.open(freshView(), 1);
+  const claim = await generation.claim('t', 0);
+  await generation.apply(claim, batchOf(0, [upsert(0, 'empty', { a: '' }), upsert(1, 'null', { a: null })]));
+  expect(await rowsOf(generation)).toEqual([
+    { id: 'empty', a: '', b: null },
+    { id: 'null', a: null, b: null },
+  ]);
+});
+
+test('partitions that are claimed at the same time are all claimed, and no two epochs are equal', async () => {
+  const view = freshView();
+  const writers = await Promise.all([store.open(view, 1), store.open(view, 1)]);
+  const claims = await Promise.all(
+    writers.flatMap((g) => [0, 1, 2, 3].map((partition) => g.claim('t', partition))),
+  );
+  expect(new Set(claims.map((c) => `${c.partition}:${c.epoch}`)).size).toBe(8);
+  expect((await writers[0]!.checkpoint()).size).toBe(4);
+});
+
+test('what an operator must mend is told apart from what passes', async () => {
+  const wrong = { contactPoints: [contactPoint], keyspace, dataCenter: 'nowhere' };
+  await expect(openCassandraStore(wrong)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
+  await expect(open('127.0.0.1:1')).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
+});
