@@ -72,6 +72,7 @@ describe('checkConfig', () => {
       'log.kind: must be one of kafka, embedded',
     ]);
     expect(problems({ ...good(), http: { port: 70_000 } })[0]).toMatch(/^http\.port: /);
+    expect(problems({ ...good(), http: { port: 'x' } })[0]).toMatch(/^http\.port: /);
     expect(problems({ ...good(), sources: { 'My Shop': good().sources?.shop } })[0]).toMatch(
       /^sources\.My Shop: use lower-case/,
     );
