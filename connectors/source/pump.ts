@@ -27,7 +27,9 @@ export async function pump(options: {
 }): Promise<void> {
   const { log, observe } = options;
   await log.recover();
-  const stream = await options.source.open(options.signal);
+  // An append that fails ends the stream, which might otherwise wait for the next change for ever.
+  const failed = new AbortController();
+  const stream = await options.source.open(AbortSignal.any([options.signal, failed.signal]));
   observe.connected(true);
   let failure: { error: unknown } | null = null;
   const inFlight: Promise<void>[] = [];
@@ -49,6 +51,7 @@ export async function pump(options: {
         if (batch.committedAt !== null) observe.committedAt(batch.committedAt);
       } catch (error) {
         failure ??= { error };
+        failed.abort();
       }
     })();
     return previous;
