@@ -1,7 +1,8 @@
 import avro from 'avsc';
 import type { SchemaRegistry } from '../../log/avro/schema-registry.ts';
 
-const long = avro.types.LongType.__with({
+/** avsc's long as an exact bigint; its own would lose digits. */
+export const exactLong = avro.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
   toBuffer: (n: bigint) => {
     const bytes = Buffer.alloc(8);
@@ -25,7 +26,7 @@ export async function decodeAvro(schemas: SchemaRegistry, bytes: Buffer): Promis
   let type = known.get(id);
   if (!type) {
     type = avro.Type.forSchema((await schemas.schema(id)) as avro.Schema, {
-      registry: { long },
+      registry: { long: exactLong },
       wrapUnions: 'never' as never,
     });
     known.set(id, type);

@@ -6,20 +6,7 @@ import { InsideoutError } from '../../../core/errors.ts';
 import { compileRow, RowReader, schemaAttempts } from '../../../log/avro/row-reader.ts';
 import type { AvroSchema } from '../../../log/avro/schema-registry.ts';
 import { headerLength, writeHeader } from '../../../log/avro/wire-format.ts';
-
-/** avsc writes what we read: an independent implementation of Avro, its longs made exact. */
-const exactLong = avro.types.LongType.__with({
-  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
-  toBuffer: (n: bigint) => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigInt64LE(n);
-    return bytes;
-  },
-  fromJSON: BigInt,
-  toJSON: Number,
-  isValid: (n: unknown) => typeof n === 'bigint',
-  compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
-});
+import { exactLong } from '../../support/avro-decode.ts';
 
 function framed(schema: AvroSchema, value: unknown, wrapUnions: 'never' | 'always' = 'never'): Buffer {
   const body = avro.Type.forSchema(schema as avro.Schema, {

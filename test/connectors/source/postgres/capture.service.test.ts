@@ -300,6 +300,15 @@ describe('acknowledgement', () => {
     });
   });
 
+  test('a heartbeat moves the slot of a database in which nothing happens', async () => {
+    await db.client.query('create table t (id int primary key)');
+    start({ tables: ['public.t'], heartbeatMs: 50 });
+    const confirmed = async () =>
+      (await slotStatus({ url: db.url, slot: slotOf(db.url) })).confirmedLsn ?? 0n;
+    const first = await eventually('the source runs', async () => (await confirmed()) || null);
+    await eventually('the slot moves', async () => (await confirmed()) > first);
+  });
+
   test('a slot that is gone is a named error with the choice, and --resnapshot takes it', async () => {
     await db.client.query('create table t (id int primary key); insert into t values (1), (2)');
     const first = start({ tables: ['public.t'] });

@@ -6,6 +6,7 @@ import { ByteWriter } from '../../../../connectors/source/postgres/byte-writer.t
 import { isNull, Tuple } from '../../../../connectors/source/postgres/pgoutput.ts';
 import { TableEncoder } from '../../../../connectors/source/postgres/table-encoder.ts';
 import type { PgType } from '../../../../connectors/source/postgres/types.ts';
+import { exactLong } from '../../../support/avro-decode.ts';
 
 const scalar = (name: string, encoding: PgType['encoding']): PgType => ({
   name,
@@ -19,20 +20,6 @@ const arrayOf = (element: PgType): PgType => ({
   encoding: 'string',
   element,
   known: true,
-});
-
-/** avsc reads what we write: an independent implementation of Avro. Its longs are made exact bigints. */
-const exactLong = avro.types.LongType.__with({
-  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
-  toBuffer: (n: bigint) => {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigInt64LE(n);
-    return bytes;
-  },
-  fromJSON: BigInt,
-  toJSON: Number,
-  isValid: (n: unknown) => typeof n === 'bigint',
-  compare: (a: bigint, b: bigint) => (a < b ? -1 : a > b ? 1 : 0),
 });
 
 function tupleOf(values: readonly (string | null)[]): Tuple {
