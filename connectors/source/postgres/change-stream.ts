@@ -76,9 +76,8 @@ export class PostgresChangeStream implements ChangeStream {
     );
     const client = await connect(options, 'reading the snapshot');
     const complete: string[] = [];
-    const lsn = start.created?.consistentLsn ?? 0n;
     try {
-      await beginSnapshot(client, start.created?.snapshot ?? null);
+      const lsn = await beginSnapshot(client, start.created);
       const origin = originOf({ lsn, xid: null, micros: BigInt(Date.now()) * 1000n });
       for (const catalog of start.snapshot) {
         const table = await tables.prepare(catalog, async () => client);
@@ -110,7 +109,8 @@ export class PostgresChangeStream implements ChangeStream {
       this.#snapshotDurable = resolve;
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
-    yield { records: [], lsn, committedAt: null };
+    // The slot still stands where the stream begins: this acknowledges the snapshot, and moves nothing.
+    yield { records: [], lsn: start.created?.consistentLsn ?? 0n, committedAt: null };
     await durable;
     this.#snapshotDurable = null;
     // Aborted, the acknowledgement may never have come: then the snapshot is taken again.

@@ -1,11 +1,13 @@
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
+import { type Lsn, parseLsn } from '../../../core/lsn.ts';
 import type { LogRecord } from '../../../log/log.ts';
 import type { SnapshotProgress } from '../source.ts';
 import type { CatalogTable } from './catalog.ts';
 import { quoteIdent, quoteText } from './connection.ts';
 import { CopyTextParser } from './copy-text.ts';
 import { type Origin, RecordBatch } from './record-batch.ts';
+import type { CreatedSlot } from './slot.ts';
 import { type PreparedTable, qualifiedName } from './tables.ts';
 
 /** Bytes of records that are handed on at once. */
@@ -15,10 +17,16 @@ const batchBytes = 2 << 20;
  * Begins the transaction that snapshots are read in: at the slot's exported snapshot, so that they end exactly
  * where the stream begins; or, when a snapshot is taken again, at now. Then some changes after the slot's start
  * are already in it, and applying them once more leads to the same rows, because each carries its whole row.
+ * Returns the LSN that its records carry: changes up to about there are in them.
  */
-export async function beginSnapshot(client: pg.Client, exported: string | null): Promise<void> {
+export async function beginSnapshot(client: pg.Client, created: CreatedSlot | null): Promise<Lsn> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  if (exported) await client.query(`SET TRANSACTION SNAPSHOT ${quoteText(exported)}`);
+  if (created) {
+    await client.query(`SET TRANSACTION SNAPSHOT ${quoteText(created.snapshot)}`);
+    return created.consistentLsn;
+  }
+  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn');
+  return parseLsn(rows[0]!.lsn);
 }
 
 /** Reads one table by COPY, as batches of records with op `r`. Memory is bounded by one batch. */
