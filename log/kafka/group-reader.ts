@@ -1,5 +1,11 @@
 import type { Consumer, EachBatchPayload, IHeaders } from 'kafkajs';
-import { type Offset, type PartitionKey, parsePartitionKey, partitionKey } from '../../core/position.ts';
+import {
+  type Offset,
+  type PartitionKey,
+  parsePartitionKey,
+  partitionKey,
+  type TopicPartition,
+} from '../../core/position.ts';
 import type { ConsumeRequest, Headers, RecordBatch, StoredRecord } from '../log.ts';
 import type { Handoff } from './handoff.ts';
 import type { StartCheck } from './positions.ts';
@@ -9,7 +15,7 @@ export const heartbeatMs = 1_000;
 /** A partition from its assignment to its loss. */
 interface Assigned {
   /** Resolves once `next` is set and sought; false when that failed. */
-  readonly ready: Promise<boolean>;
+  ready: Promise<boolean>;
   next: Offset | null;
   /** True once a batch from the wanted position arrived: from then on kafkajs' position is ours. */
   begun: boolean;
@@ -96,28 +102,30 @@ export class GroupReader {
   }
 
   #assign(topic: string, partition: number): void {
-    const state: Assigned = { ready: this.#start(topic, partition), next: null, begun: false };
+    const state: Assigned = { ready: Promise.resolve(false), next: null, begun: false };
     this.#assigned.set(partitionKey(topic, partition), state);
+    state.ready = this.#start({ topic, partition }, state);
   }
 
-  async #start(topic: string, partition: number): Promise<boolean> {
+  async #start(at: TopicPartition, state: Assigned): Promise<boolean> {
     const { request, check, consumer, handoff } = this.#parts;
     try {
-      const offset = await request.from(topic, partition);
-      await check({ topic, partition, offset });
-      const state = this.#assigned.get(partitionKey(topic, partition));
-      if (!state || handoff.ended) return false;
+      const offset = await request.from(at.topic, at.partition);
+      if (!this.#holds(at, state)) return false;
+      await check({ ...at, offset });
+      if (!this.#holds(at, state) || handoff.ended) return false;
       state.next = offset;
-      consumer.seek({ topic, partition, offset: String(offset) });
+      consumer.seek({ ...at, offset: String(offset) });
       return true;
     } catch (error) {
-      handoff.fail(error);
+      // What an earlier assignment meets says nothing about the present one.
+      if (this.#holds(at, state)) handoff.fail(error);
       return false;
     }
   }
 
-  #holds(batch: { topic: string; partition: number }, state: Assigned): boolean {
-    return this.#assigned.get(partitionKey(batch.topic, batch.partition)) === state;
+  #holds({ topic, partition }: TopicPartition, state: Assigned): boolean {
+    return this.#assigned.get(partitionKey(topic, partition)) === state;
   }
 
   /** True when the batch was fetched from where we are. Where a fetch started is the batch's own knowledge. */

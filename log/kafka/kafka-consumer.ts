@@ -4,6 +4,7 @@ import type { ConsumeRequest, RecordBatch } from '../log.ts';
 import { GroupReader, heartbeatMs } from './group-reader.ts';
 import { Handoff } from './handoff.ts';
 import { classifyKafka } from './kafka-errors.ts';
+import { Membership } from './membership.ts';
 import { startCheck } from './positions.ts';
 
 /** A member that was not heard of for this long is dead, and its partitions go to the others. */
@@ -36,13 +37,14 @@ export async function* consume(
     maxBytesPerPartition: 4 << 20,
     maxBytes: 32 << 20,
     readUncommitted: false,
-    // Whoever iterates decides whether and when to begin again.
+    // Membership decides which errors are worth another attempt; of the others, whoever iterates does.
     retry: { initialRetryTime: 50, maxRetryTime: 2_000, retries: 8, restartOnFailure: async () => false },
   });
   const onAbort = () => handoff.end();
   request.signal.addEventListener('abort', onAbort, { once: true });
   let timer: NodeJS.Timeout | undefined;
   let reader: GroupReader | undefined;
+  let membership: Membership | undefined;
   try {
     const check = await startCheck(admin, request.topics);
     const members = new GroupReader({ consumer, request, handoff, check });
@@ -51,16 +53,21 @@ export async function* consume(
     consumer.on('consumer.start_batch_process', ({ payload }) => {
       if (payload.batchSize === 0) members.passed({ ...payload, end: payload.highWatermark });
     });
-    consumer.on('consumer.crash', ({ payload }) => handoff.fail(payload.error));
+    membership = new Membership({
+      consumer,
+      // kafkajs would commit after every batch and wait for it; a timer does it without holding up the reading.
+      run: {
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: 64,
+        eachBatch: (payload) => members.eachBatch(payload),
+      },
+      left: () => members.joined({}),
+      failed: (error) => handoff.fail(error),
+    });
     await consumer.connect();
     await consumer.subscribe({ topics: [...request.topics], fromBeginning: true });
-    // kafkajs would commit after every batch and wait for it; a timer does it without holding up the reading.
-    await consumer.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: 64,
-      eachBatch: (payload) => members.eachBatch(payload),
-    });
+    await membership.begin();
     timer = setInterval(() => void members.commit(), commitMs);
     yield* handoff.items();
   } catch (error) {
@@ -70,7 +77,7 @@ export async function* consume(
     request.signal.removeEventListener('abort', onAbort);
     handoff.end();
     if (request.group !== undefined) await reader?.commit();
-    await consumer.disconnect().catch(() => {});
+    await (membership?.end() ?? consumer.disconnect().catch(() => {}));
     if (request.group === undefined) await admin.deleteGroups([groupId]).catch(() => {});
   }
 }

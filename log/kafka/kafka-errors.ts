@@ -46,6 +46,16 @@ export function classifyKafka(error: unknown, doing: string): InsideoutError {
   );
 }
 
+/** True when the group's coordinator is being chosen or still reads what it must know of its groups. */
+export function isCoordinatorComing(error: unknown): boolean {
+  return chain(error).some(
+    ({ type }) =>
+      type === 'GROUP_LOAD_IN_PROGRESS' ||
+      type === 'GROUP_COORDINATOR_NOT_AVAILABLE' ||
+      type === 'NOT_COORDINATOR_FOR_GROUP',
+  );
+}
+
 interface Cause {
   name: string;
   type: string | undefined;
