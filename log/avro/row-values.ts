@@ -12,8 +12,10 @@ export type ReadValue = (cursor: Cursor) => Value | undefined;
 export function compileValue(schema: AvroSchema, type: ColumnType | 'any'): ReadValue | null {
   if (Array.isArray(schema)) {
     const element = elementOf(schema);
+    // A text beside an array is an array's literal; a text alone is some other type, and no array.
+    const literal = element !== null && type === 'array';
     const branches = schema.map((branch) =>
-      branch === 'string' && type === 'array' ? readLiteral(element) : compileValue(branch, type),
+      branch === 'string' && literal ? readLiteral(element) : compileValue(branch, type),
     );
     if (branches.every((branch, i) => branch === null || schema[i] === 'null')) return null;
     return (cursor) => {
@@ -66,14 +68,14 @@ function readLiteral(element: string): ReadValue {
   return (cursor) => parseArrayLiteral(cursor.string(), elements[element]);
 }
 
-/** The element type that a union's Avro array tells of. */
-function elementOf(union: readonly AvroSchema[]): string {
+/** The element type that a union's Avro array tells of; null when there is none in it. */
+function elementOf(union: readonly AvroSchema[]): string | null {
   for (const branch of union) {
     if (typeof branch === 'string' || Array.isArray(branch) || branch.type !== 'array') continue;
     const items = [branch.items as AvroSchema].flat();
     return items.find((item): item is string => typeof item === 'string' && item !== 'null') ?? 'string';
   }
-  return 'string';
+  return null;
 }
 
 const asInt: ReadValue = (cursor) => {
@@ -106,6 +108,5 @@ const scalars: Readonly<Record<string, Partial<Record<ColumnType | 'any', ReadVa
     timestamp: asString,
     json: asString,
     any: asString,
-    array: readLiteral('string'),
   },
 };
