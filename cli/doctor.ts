@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { Finding } from '../connectors/source/source.ts';
 import { type InsideoutError, toInsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
-import { inspectSource, openLog, openStore } from '../daemon/wiring.ts';
+import { inspectSource, missingFile, openLog, openStore } from '../daemon/wiring.ts';
 import { config, globals } from './context.ts';
 import { exit, report } from './output.ts';
 
@@ -27,6 +27,8 @@ const sources = (loaded: CheckedConfig): Promise<Finding[]>[] =>
 
 async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
   const findings: Finding[] = [];
+  const file = missingFile(loaded.log);
+  if (file !== null) return [fine('log', `The file ${file} will be created at the first start.`)];
   try {
     const log = await openLog(loaded);
     try {
@@ -63,14 +65,16 @@ function missingTopic(topic: string, hasSource: boolean): Finding {
 }
 
 const stores = (loaded: CheckedConfig): Promise<Finding[]>[] =>
-  Object.keys(loaded.stores).map(async (name) => {
+  Object.entries(loaded.stores).map(async ([name, store]) => {
+    const file = missingFile(store);
+    if (file !== null) return [fine(`store ${name}`, `The file ${file} will be created at the first start.`)];
     try {
-      const store = await openStore(loaded, name);
+      const opened = await openStore(loaded, name);
       try {
-        await store.ping();
+        await opened.ping();
         return [fine(`store ${name}`, 'The store answers.')];
       } finally {
-        await store.close();
+        await opened.close();
       }
     } catch (error) {
       return [failed(`store ${name}`, toInsideoutError(error))];

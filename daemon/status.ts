@@ -5,7 +5,7 @@ import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
-import { openLog, openStore, sourceSlot } from './wiring.ts';
+import { missingFile, openLog, openStore, sourceSlot } from './wiring.ts';
 
 export interface SourceStatus {
   readonly name: string;
@@ -48,6 +48,11 @@ export interface Status {
 /** How things are, asked of Postgres, the Log and the stores themselves: daemons need not run. */
 export async function readStatus(config: CheckedConfig): Promise<Status> {
   const sources = await Promise.all(Object.keys(config.sources).map((name) => readSource(config, name)));
+  const nothing = { ends: new Map<string, number>(), topics: [] };
+  const readViews = (known: Parameters<typeof readView>[2]) =>
+    Promise.all(config.views.map((view) => readView(config, view, known)));
+  if (missingFile(config.log) !== null)
+    return { sources, topics: [], views: await readViews(nothing), logError: null };
   let log: Log | null = null;
   try {
     log = await openLog(config);
@@ -65,10 +70,12 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
       return { name, partitions: ends.length, records, ends };
     });
     const ends = new Map([...offsets].map(([key, o]) => [key, o.end]));
-    const views = await Promise.all(config.views.map((view) => readView(config, view, { ends, topics })));
+    const views = await readViews({ ends, topics });
     return { sources, topics, views, logError: null };
   } catch (error) {
-    return { sources, topics: [], views: [], logError: toInsideoutError(error).message };
+    // Without the Log nobody knows how far behind the views are, but they are there.
+    const views = (await readViews(nothing)).map((view) => ({ ...view, lag: null }));
+    return { sources, topics: [], views, logError: toInsideoutError(error).message };
   } finally {
     await log?.close();
   }
@@ -117,6 +124,8 @@ async function readView(
     deadLetters: known.topics.find((t) => t.name === `${view.from}.dlq`)?.records ?? 0,
   };
   let store: ViewStore | null = null;
+  const stored = config.stores[view.store];
+  if (stored && missingFile(stored) !== null) return { ...base, generation: null, lag: null, error: null };
   try {
     store = await openStore(config, view.store);
     const generation = await store.active(view.shape.name);

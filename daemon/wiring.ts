@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
@@ -27,6 +28,11 @@ export async function openStore(config: CheckedConfig, name: string): Promise<Vi
     case 'cassandra':
       return (await import('../connectors/sink/cassandra/cassandra-store.ts')).openCassandraStore(store);
   }
+}
+
+/** The file of a Log or store that has not been created yet, for those who only look and must not create it. */
+export function missingFile(part: { readonly kind: string; readonly path?: string }): string | null {
+  return part.path !== undefined && !existsSync(part.path) ? part.path : null;
 }
 
 export type SourceHooks = Pick<PostgresSourceOptions, 'onProgress' | 'onTableStopped' | 'resnapshot'>;

@@ -56,6 +56,16 @@ export function isCoordinatorComing(error: unknown): boolean {
   );
 }
 
+/** True when a partition's leader is being chosen, or does not know it yet. */
+export function isLeaderComing(error: unknown): boolean {
+  return chain(error).some(
+    ({ type }) =>
+      type === 'NOT_LEADER_FOR_PARTITION' ||
+      type === 'LEADER_NOT_AVAILABLE' ||
+      type === 'UNKNOWN_TOPIC_OR_PARTITION',
+  );
+}
+
 interface Cause {
   name: string;
   type: string | undefined;

@@ -8,6 +8,7 @@ import { KafkaAppender } from './kafka-appender.ts';
 import { consume } from './kafka-consumer.ts';
 import { classifyKafka } from './kafka-errors.ts';
 import { MessageLimits } from './message-limits.ts';
+import { partitionOffsets } from './partition-offsets.ts';
 import { ensureTopics, partitionCounts } from './topics.ts';
 
 export interface KafkaLogOptions {
@@ -96,7 +97,7 @@ class KafkaLog implements Log {
     return this.#ask('reading offsets', async (admin) => {
       const existing = [...(await partitionCounts(admin, topics)).keys()];
       const found = new Map<string, { first: Offset; end: Offset }>();
-      const perTopic = await Promise.all(existing.map((topic) => admin.fetchTopicOffsets(topic)));
+      const perTopic = await Promise.all(existing.map((topic) => partitionOffsets(admin, topic)));
       existing.forEach((topic, i) => {
         for (const { partition, low, high } of perTopic[i] ?? [])
           found.set(partitionKey(topic, partition), { first: Number(low), end: Number(high) });

@@ -1,6 +1,7 @@
 import type { Admin } from 'kafkajs';
 import { InsideoutError } from '../../core/errors.ts';
 import type { Offset, TopicPartition } from '../../core/position.ts';
+import { partitionOffsets } from './partition-offsets.ts';
 import { topicConfig } from './topics.ts';
 
 /** Throws `VIEW_CHECKPOINT_GAP` when Kafka does not hold what follows the offset. */
@@ -11,7 +12,7 @@ export async function startCheck(admin: Admin, topics: readonly string[]): Promi
   const policies = await topicConfig(admin, topics, 'cleanup.policy');
   return async ({ topic, partition, offset }) => {
     if (offset === 0 && policies.get(topic)?.includes('compact')) return;
-    const found = (await admin.fetchTopicOffsets(topic)).find((o) => o.partition === partition);
+    const found = (await partitionOffsets(admin, topic)).find((o) => o.partition === partition);
     if (!found) return;
     const compacted = policies.get(topic)?.includes('compact');
     if (offset < Number(found.low) && !compacted)
