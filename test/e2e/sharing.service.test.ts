@@ -1,0 +1,83 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
+import { freePort } from '../../stack/processes.ts';
+import { startCli } from '../support/cli.ts';
+import { createDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { servers, uniqueName } from '../support/servers.ts';
+
+const { kafka, registry } = servers();
+const logs = [
+  ['Kafka', { kind: 'kafka', brokers: [kafka], registry: { url: registry } }],
+  ['the embedded Log', { kind: 'embedded', path: 'log.db' }],
+] as const;
+
+test.each(logs)(
+  'two processes of a view share its partitions on %s, and one takes over when the other is killed',
+  async (_name, log) => {
+    const db = await createDatabase();
+    const source = uniqueName('shop');
+    const folder = mkdtempSync(join(tmpdir(), 'insideout-sharing-'));
+    const columns = { id: 'bigint', v: 'text' } as const;
+    const config = {
+      sources: { [source]: { kind: 'postgres', url: db.url, tables: ['public.t'], slot: `slot_${db.name}` } },
+      log,
+      stores: { local: { kind: 'sqlite', path: 'views.db' } },
+      views: [{ name: 't', from: `${source}.public.t`, store: 'local', key: ['id'], columns }],
+      http: false,
+    };
+    writeFileSync(join(folder, 'insideout.config.yaml'), JSON.stringify(config));
+    await db.client.query(
+      "create table t (id bigint primary key, v text); insert into t select g, 'a' from generate_series(1, 500) g",
+    );
+    const ports = [await freePort(), await freePort()];
+    const writer = startCli(['source', 'run'], { cwd: folder });
+    const views = ports.map((port) =>
+      startCli(['view', 'run', '--http-port', String(port)], { cwd: folder }),
+    );
+    const applied = async (port: number) => {
+      const text = await fetch(`http://127.0.0.1:${port}/metrics`)
+        .then((r) => r.text())
+        .catch(() => '');
+      return Number(/insideout_view_records_total\{view="t"\} (\d+)/.exec(text)?.[1] ?? 0);
+    };
+    const store = await openSqliteStore({ path: join(folder, 'views.db') });
+    const count = async () => {
+      const active = await store.active('t');
+      return active === null ? 0 : (await store.open({ name: 't', columns, key: ['id'] }, active)).count();
+    };
+    try {
+      let next = 1_000;
+      await eventually(
+        'both processes apply something',
+        async () => {
+          await db.client.query(
+            `insert into t select g, 'b' from generate_series($1::bigint, $1::bigint + 19) g`,
+            [next],
+          );
+          next += 20;
+          return (await applied(ports[0]!)) > 0 && (await applied(ports[1]!)) > 0;
+        },
+        60,
+      );
+      await views[0]!.end('SIGKILL');
+      await db.client.query(
+        "insert into t select g, 'c' from generate_series(100000, 101000) g; delete from t where id <= 100",
+      );
+      const { rows } = await db.client.query('select count(*) as n from t');
+      await eventually(
+        'the other has taken everything over',
+        async () => (await count()) === Number(rows[0].n),
+        60,
+      );
+      expect(await views[1]!.end('SIGTERM')).toBe(0);
+    } finally {
+      for (const cli of [writer, ...views]) cli.child.kill('SIGKILL');
+      await store.close();
+      await db.drop();
+    }
+  },
+);
