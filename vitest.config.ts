@@ -19,8 +19,8 @@ export default defineConfig({
           name: 'service',
           include: [service],
           globalSetup: ['test/support/global-setup.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           // The servers want the cores, too: more files at once only make each other slow.
           maxWorkers: 2,
           sequence: { groupOrder: 1 },

@@ -6,6 +6,7 @@ import { slotStatus } from '../../connectors/source/postgres/slot.ts';
 import { type Lsn, parseLsn } from '../../core/lsn.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { Log, StoredRecord } from '../../log/log.ts';
+import { startPostgres } from '../../stack/postgres.ts';
 import { startCli } from '../support/cli.ts';
 import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -17,7 +18,9 @@ const topic = 'shop.public.t';
 test(`one transaction of ${rows} rows is captured in less than ${limitMb} MB, and acknowledged only when all of it is in the Log`, {
   timeout: 150_000,
 }, async () => {
-  const db = await createDatabase();
+  // A server of its own: every other slot of a shared one would have to read through this transaction.
+  const server = await startPostgres();
+  const db = await createDatabase(server.url);
   const folder = mkdtempSync(join(tmpdir(), 'insideout-large-'));
   const slot = `slot_${db.name}`;
   const path = join(folder, 'log.db');
@@ -57,6 +60,7 @@ test(`one transaction of ${rows} rows is captured in less than ${limitMb} MB, an
     await source.exited;
     await log.close();
     await db.drop();
+    await server.stop();
   }
 });
 
