@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Lsn } from '../../../core/lsn.ts';
 import type { SourceBatch } from '../source.ts';
 import type { Acker } from './acker.ts';
 import type { PostgresSourceOptions } from './options.ts';
@@ -33,6 +34,7 @@ export class MessageReader {
   readonly #slot: string;
   /** Messages that arrived while something had to be fetched; at most one socket chunk of them. */
   #heldBack: Buffer[] = [];
+  #heldKeepalive: Lsn | null = null;
   #blocked = false;
   #paused = false;
   #failure: { error: unknown } | null = null;
@@ -45,8 +47,7 @@ export class MessageReader {
     this.#transactions = new TransactionReader(this.#batch, acker, options.truncate ?? 'propagate');
     this.#stream = new ReplicationStream(options, {
       message: (message) => this.#receive(message),
-      // A keepalive that overtakes messages held back would confirm them unread.
-      keepalive: (walEnd) => !this.#blocked && this.#acker.keepalive(walEnd),
+      keepalive: (walEnd) => this.#keepalive(walEnd),
       confirmed: () => this.#acker.confirmed,
       ended: (error) => this.#fail(error),
     });
@@ -79,6 +80,15 @@ export class MessageReader {
 
   close(): Promise<void> {
     return this.#stream.close();
+  }
+
+  /**
+   * A keepalive that overtook messages held back would confirm them unread; so it waits with them. It must not
+   * be dropped: an idle server sends no other.
+   */
+  #keepalive(walEnd: Lsn): void {
+    if (this.#blocked) this.#heldKeepalive = walEnd;
+    else this.#acker.keepalive(walEnd);
   }
 
   #receive(message: Buffer): void {
@@ -125,6 +135,10 @@ export class MessageReader {
     while (next < this.#heldBack.length && !this.#blocked && !this.#failure)
       this.#read(this.#heldBack[next++]!);
     this.#heldBack = this.#heldBack.slice(next);
+    if (!this.#blocked && this.#heldKeepalive !== null) {
+      this.#acker.keepalive(this.#heldKeepalive);
+      this.#heldKeepalive = null;
+    }
     if (this.#ready()) this.#notify();
     this.#resumeWhenRoomy();
   }
