@@ -131,7 +131,8 @@ async function initialise(
   appendFileSync(join(dataDir, 'postgresql.conf'), `${lines.join('')}include_if_exists 'port.conf'\n`);
 }
 
-async function selectOne(url: string): Promise<void> {
+/** Throws while the server at the url does not answer a query. */
+export async function selectOne(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
   client.on('error', () => {});
   try {

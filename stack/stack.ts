@@ -2,12 +2,11 @@ import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import { cassandra } from './cassandra.ts';
 import { stackPath } from './folders.ts';
 import { kafka } from './kafka.ts';
 import { lock } from './lock.ts';
-import { startPostgres } from './postgres.ts';
+import { selectOne, startPostgres } from './postgres.ts';
 import { isListening, untilReady } from './processes.ts';
 import { redis } from './redis.ts';
 import { registry } from './registry.ts';
@@ -34,16 +33,7 @@ const postgres: Server = {
   name: 'postgres',
   address: postgresUrl,
   start: async () => (await startPostgres({ dataDir: postgresData(), port: table.postgres.port })).pid(),
-  probe: async () => {
-    const client = new pg.Client({ connectionString: postgresUrl, connectionTimeoutMillis: 2_000 });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      await client.query('select 1');
-    } finally {
-      await client.end().catch(() => {});
-    }
-  },
+  probe: () => selectOne(postgresUrl),
   stopSignal: 'SIGINT',
 };
 

@@ -100,7 +100,7 @@ async function inspectTables(client: pg.Client, options: PostgresSourceOptions):
 function publicationFinding(options: PostgresSourceOptions, exists: boolean): Finding {
   if (exists) return fine('publication', `The publication "${options.publication}" exists.`);
   if (options.tables)
-    return note(
+    return fine(
       'publication',
       `The publication "${options.publication}" will be created at the first start.`,
     );
@@ -133,7 +133,7 @@ function inspectTable(table: CatalogTable, types: TypeCatalog): Finding[] {
         .join(', ')}).`,
     ),
     ...unknown.map((c) =>
-      note(
+      fine(
         `column ${name}.${c.name}`,
         `The type ${types.get(c.typeOid)?.name ?? c.typeOid} is not known; its values travel as their text.`,
       ),
@@ -143,7 +143,7 @@ function inspectTable(table: CatalogTable, types: TypeCatalog): Finding[] {
 
 async function inspectSlot(client: pg.Client, name: string): Promise<Finding[]> {
   const slot = await readSlot(client, name);
-  if (!slot.exists) return [note('slot', `The slot "${name}" will be created at the first start.`)];
+  if (!slot.exists) return [fine('slot', `The slot "${name}" will be created at the first start.`)];
   if (slot.walStatus === 'lost')
     return [
       bad(
@@ -166,13 +166,6 @@ async function inspectSlot(client: pg.Client, name: string): Promise<Finding[]> 
 }
 
 const fine = (check: string, message: string): Finding => ({
-  check,
-  ok: true,
-  severity: 'info',
-  message,
-  mend: null,
-});
-const note = (check: string, message: string): Finding => ({
   check,
   ok: true,
   severity: 'info',
