@@ -42,7 +42,7 @@ const logs: Record<string, () => Promise<Log>> = {
 
 test.each(Object.keys(logs))(
   'every value of every type reaches the Log and all three stores as Postgres has it, by snapshot, insert and update, on %s',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (kind) => {
     const db = await createDatabase();
     const log = await logs[kind]!();
@@ -84,20 +84,25 @@ test.each(Object.keys(logs))(
         const observe = { ...silentObserver, deadLettered: (_: string, code: string) => letters.push(code) };
         const run = runView({ view, log, store, signal: stop.signal, observe });
         runs.push(run);
-        run.catch(() => {});
+        const ended = run.then(
+          () => 'ended',
+          (error: unknown) => error,
+        );
+        let failure: unknown;
+        void ended.then((how) => {
+          failure = how;
+        });
         let last: string[] = [];
-        await eventually(
-          `the view in ${kindOf}`,
-          async () => {
-            const active = await store.active(view.shape.name);
-            if (active === null) return false;
-            const found: Row[] = [];
-            for await (const row of (await store.open(view.shape, active)).scan()) found.push(row);
-            last = found.sort(byId).map((row) => show(row));
-            return letters.length > 0 || JSON.stringify(last) === JSON.stringify(wanted);
-          },
-          20,
-        ).catch(() => {});
+        await eventually(`the view in ${kindOf}`, async () => {
+          if (failure !== undefined) return true;
+          const active = await store.active(view.shape.name);
+          if (active === null) return false;
+          const found: Row[] = [];
+          for await (const row of (await store.open(view.shape, active)).scan()) found.push(row);
+          last = found.sort(byId).map((row) => show(row));
+          return letters.length > 0 || JSON.stringify(last) === JSON.stringify(wanted);
+        }).catch(() => {});
+        expect(failure, `the run of ${kindOf}`).toBeUndefined();
         expect(letters).toEqual([]);
         expect(last, kindOf).toEqual(wanted);
       }
