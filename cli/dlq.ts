@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { openLog } from '../daemon/wiring.ts';
-import { type DeadLetter, readDeadLetters } from '../materializer/dead-letters.ts';
+import { type DeadLetter, readDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { config, globals } from './context.ts';
 import { report, table } from './output.ts';
 

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { openStore } from '../daemon/wiring.ts';
-import { parseKey, reader } from '../materializer/reader.ts';
+import { parseKey, reader } from '../materializer/reading/reader.ts';
 import { config, globals } from './context.ts';
 import { exit, plain, report } from './output.ts';
 import { findView } from './view.ts';

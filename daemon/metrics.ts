@@ -1,6 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { SourceObserver } from '../connectors/source/pump.ts';
-import type { ViewObserver } from '../materializer/observer.ts';
+import type { ViewObserver } from '../materializer/apply/observer.ts';
 import type { Health } from './health.ts';
 
 /** Prometheus metrics of one process; docs/operations.md lists them. Recording is a few additions per batch. */

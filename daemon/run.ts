@@ -1,7 +1,7 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { pump } from '../connectors/source/pump.ts';
 import type { InsideoutError } from '../core/errors.ts';
-import { runView } from '../materializer/run-view.ts';
+import { runView } from '../materializer/apply/run-view.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { Health } from './health.ts';

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
-import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
+import { openSqliteStore } from '../../../connectors/sink/sqlite/sqlite-store.ts';
+import { openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
 import {
   type Change,
   caughtUp,
@@ -15,7 +15,7 @@ import {
   sorted,
   temporaryFolder,
   until,
-} from './customers.ts';
+} from '../customers.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { openMemoryStore } from '../../connectors/sink/memory/memory-store.ts';
-import type { ColumnType } from '../../core/column.ts';
-import type { Value } from '../../core/value.ts';
-import type { ViewShape } from '../../core/view.ts';
-import { parseKey, reader } from '../../materializer/reader.ts';
+import { openMemoryStore } from '../../../connectors/sink/memory/memory-store.ts';
+import type { ColumnType } from '../../../core/column.ts';
+import type { Value } from '../../../core/value.ts';
+import type { ViewShape } from '../../../core/view.ts';
+import { parseKey, reader } from '../../../materializer/reading/reader.ts';
 
 const view: ViewShape = { name: 'card', columns: { id: 'bigint', name: 'text' }, key: ['id'] };
 const keyed = (type: ColumnType): ViewShape => ({ name: 'card', columns: { k: type }, key: ['k'] });

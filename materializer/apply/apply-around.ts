@@ -1,6 +1,6 @@
-import type { InsideoutError } from '../core/errors.ts';
-import { isInsideoutError } from '../core/errors.ts';
-import type { ViewBatch, ViewChange } from '../core/view.ts';
+import type { InsideoutError } from '../../core/errors.ts';
+import { isInsideoutError } from '../../core/errors.ts';
+import type { ViewBatch, ViewChange } from '../../core/view.ts';
 
 /** A change that the store refuses for itself alone. */
 export interface Refused {

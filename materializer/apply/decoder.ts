@@ -1,12 +1,12 @@
-import type { Columns } from '../core/column.ts';
-import { InsideoutError, isInsideoutError } from '../core/errors.ts';
-import type { Row, Value } from '../core/value.ts';
-import type { Key, ViewChange } from '../core/view.ts';
-import { type ReadRow, RowReader } from '../log/avro/row-reader.ts';
-import type { SchemaRegistry } from '../log/avro/schema-registry.ts';
-import type { StoredRecord } from '../log/log.ts';
+import type { Columns } from '../../core/column.ts';
+import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
+import type { Row, Value } from '../../core/value.ts';
+import type { Key, ViewChange } from '../../core/view.ts';
+import { type ReadRow, RowReader } from '../../log/avro/row-reader.ts';
+import type { SchemaRegistry } from '../../log/avro/schema-registry.ts';
+import type { StoredRecord } from '../../log/log.ts';
+import type { ViewDefinition } from '../view-definition.ts';
 import { checkRow, rowFunctionThrew } from './row-check.ts';
-import type { ViewDefinition } from './view-definition.ts';
 
 /** Turns records of a topic into changes of one view. */
 export class Decoder {

@@ -1,8 +1,8 @@
-import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
-import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
-import { silentObserver } from '../../materializer/observer.ts';
-import { runView } from '../../materializer/run-view.ts';
-import { customerCard } from './customers.ts';
+import { openSqliteStore } from '../../../connectors/sink/sqlite/sqlite-store.ts';
+import { openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
+import { silentObserver } from '../../../materializer/apply/observer.ts';
+import { runView } from '../../../materializer/apply/run-view.ts';
+import { customerCard } from '../customers.ts';
 
 /** A process that keeps a view up to date until it is killed. Prints a line for each batch that is in the store. */
 const [logPath, storePath, group] = process.argv.slice(2) as [string, string, string];

@@ -1,13 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Generation, ViewStore } from '../connectors/sink/view-store.ts';
-import { isInsideoutError } from '../core/errors.ts';
-import { type Offset, type PartitionKey, partitionKey } from '../core/position.ts';
-import type { Log } from '../log/log.ts';
+import type { Generation, ViewStore } from '../../connectors/sink/view-store.ts';
+import { isInsideoutError } from '../../core/errors.ts';
+import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
+import type { Log } from '../../log/log.ts';
+import type { ViewDefinition } from '../view-definition.ts';
 import { Decoder } from './decoder.ts';
 import type { ViewObserver } from './observer.ts';
 import { PartitionRun } from './partition-run.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
-import type { ViewDefinition } from './view-definition.ts';
 
 export interface RunViewOptions {
   readonly view: ViewDefinition;

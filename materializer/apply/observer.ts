@@ -1,4 +1,4 @@
-import type { Offset } from '../core/position.ts';
+import type { Offset } from '../../core/position.ts';
 
 /** What a view tells of itself, for metrics and probes. */
 export interface ViewObserver {

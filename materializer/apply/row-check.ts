@@ -1,7 +1,7 @@
-import type { ColumnType } from '../core/column.ts';
-import { InsideoutError } from '../core/errors.ts';
-import type { Row, Value } from '../core/value.ts';
-import type { ViewShape } from '../core/view.ts';
+import type { ColumnType } from '../../core/column.ts';
+import { InsideoutError } from '../../core/errors.ts';
+import type { Row, Value } from '../../core/value.ts';
+import type { ViewShape } from '../../core/view.ts';
 
 /** What a row function made, with exactly the stored columns, each of its declared type. */
 export function checkRow(made: unknown, stored: readonly string[], view: ViewShape): Record<string, Value> {

@@ -1,5 +1,5 @@
 import pRetry, { AbortError } from 'p-retry';
-import { toInsideoutError } from '../core/errors.ts';
+import { toInsideoutError } from '../../core/errors.ts';
 import type { ViewObserver } from './observer.ts';
 
 /** First and longest wait between attempts, milliseconds; each is up to twice as long, at random. */

@@ -1,12 +1,16 @@
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
-import { openMemoryStore } from '../../connectors/sink/memory/memory-store.ts';
-import type { ViewStore } from '../../connectors/sink/view-store.ts';
-import { InsideoutError } from '../../core/errors.ts';
-import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
-import type { Log, LogRecord } from '../../log/log.ts';
-import { countDeadLetters, readDeadLetters, writeDeadLetters } from '../../materializer/dead-letters.ts';
-import { silentObserver } from '../../materializer/observer.ts';
-import { runView } from '../../materializer/run-view.ts';
+import { openMemoryStore } from '../../../connectors/sink/memory/memory-store.ts';
+import type { ViewStore } from '../../../connectors/sink/view-store.ts';
+import { InsideoutError } from '../../../core/errors.ts';
+import { openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
+import type { Log, LogRecord } from '../../../log/log.ts';
+import {
+  countDeadLetters,
+  readDeadLetters,
+  writeDeadLetters,
+} from '../../../materializer/apply/dead-letters.ts';
+import { silentObserver } from '../../../materializer/apply/observer.ts';
+import { runView } from '../../../materializer/apply/run-view.ts';
 import {
   activeOf,
   type Customers,
@@ -19,8 +23,8 @@ import {
   temporaryFolder,
   topic,
   until,
-} from './customers.ts';
-import { faulty, unreachable, unstorable } from './faults.ts';
+} from '../customers.ts';
+import { faulty, unreachable, unstorable } from '../faults.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());

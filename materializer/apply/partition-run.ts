@@ -1,10 +1,10 @@
-import type { Claim, Generation } from '../connectors/sink/view-store.ts';
-import { isInsideoutError, toInsideoutError } from '../core/errors.ts';
-import type { Offset } from '../core/position.ts';
-import type { ViewBatch, ViewChange } from '../core/view.ts';
-import { schemaAttempts } from '../log/avro/row-reader.ts';
-import type { Log, RecordBatch, StoredRecord } from '../log/log.ts';
-import { applyAround } from './apply.ts';
+import type { Claim, Generation } from '../../connectors/sink/view-store.ts';
+import { isInsideoutError, toInsideoutError } from '../../core/errors.ts';
+import type { Offset } from '../../core/position.ts';
+import type { ViewBatch, ViewChange } from '../../core/view.ts';
+import { schemaAttempts } from '../../log/avro/row-reader.ts';
+import type { Log, RecordBatch, StoredRecord } from '../../log/log.ts';
+import { applyAround } from './apply-around.ts';
 import { type FailedRecord, type Stage, writeDeadLetters } from './dead-letters.ts';
 import { condemnsRecord, type Decoder } from './decoder.ts';
 import type { ViewObserver } from './observer.ts';

@@ -1,4 +1,4 @@
-import type { RecordBatch } from '../log/log.ts';
+import type { RecordBatch } from '../../log/log.ts';
 
 /** What one application to a store takes at most; a single larger record goes alone. */
 export const pieceLimits = { records: 5_000, bytes: 4 << 20 };

@@ -1,6 +1,6 @@
-import { type InsideoutError, isInsideoutError } from '../core/errors.ts';
-import { type Offset, partitionKey } from '../core/position.ts';
-import type { Headers, Log, LogRecord, StoredRecord } from '../log/log.ts';
+import { type InsideoutError, isInsideoutError } from '../../core/errors.ts';
+import { type Offset, partitionKey } from '../../core/position.ts';
+import type { Headers, Log, LogRecord, StoredRecord } from '../../log/log.ts';
 
 /** Where a record failed: its bytes, its values, or the store. */
 export type Stage = 'decode' | 'convert' | 'store';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { RecordBatch, StoredRecord } from '../../log/log.ts';
-import { pieces } from '../../materializer/pieces.ts';
+import type { RecordBatch, StoredRecord } from '../../../log/log.ts';
+import { pieces } from '../../../materializer/apply/pieces.ts';
 
 const limits = { records: 3, bytes: 20 };
 

@@ -1,8 +1,8 @@
-import type { Generation, ViewStore } from '../connectors/sink/view-store.ts';
-import type { ColumnType } from '../core/column.ts';
-import { InsideoutError } from '../core/errors.ts';
-import type { Row, Value } from '../core/value.ts';
-import type { Key, ViewShape } from '../core/view.ts';
+import type { Generation, ViewStore } from '../../connectors/sink/view-store.ts';
+import type { ColumnType } from '../../core/column.ts';
+import { InsideoutError } from '../../core/errors.ts';
+import type { Row, Value } from '../../core/value.ts';
+import type { Key, ViewShape } from '../../core/view.ts';
 
 /** Reads the generation that is active. */
 export interface Reader {

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openMemoryStore } from '../../connectors/sink/memory/memory-store.ts';
-import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
-import type { ViewStore } from '../../connectors/sink/view-store.ts';
-import { InsideoutError } from '../../core/errors.ts';
-import type { ViewBatch } from '../../core/view.ts';
-import { type EmbeddedLog, openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
-import type { Log } from '../../log/log.ts';
-import { silentObserver, type ViewObserver } from '../../materializer/observer.ts';
-import { type RunViewOptions, runView } from '../../materializer/run-view.ts';
+import { openMemoryStore } from '../../../connectors/sink/memory/memory-store.ts';
+import { openSqliteStore } from '../../../connectors/sink/sqlite/sqlite-store.ts';
+import type { ViewStore } from '../../../connectors/sink/view-store.ts';
+import { InsideoutError } from '../../../core/errors.ts';
+import type { ViewBatch } from '../../../core/view.ts';
+import { type EmbeddedLog, openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
+import type { Log } from '../../../log/log.ts';
+import { silentObserver, type ViewObserver } from '../../../materializer/apply/observer.ts';
+import { type RunViewOptions, runView } from '../../../materializer/apply/run-view.ts';
 import {
   activeOf,
   type Change,
@@ -24,8 +24,8 @@ import {
   temporaryFolder,
   topic,
   until,
-} from './customers.ts';
-import { Crash, type Fault, faulty, unreachable } from './faults.ts';
+} from '../customers.ts';
+import { Crash, type Fault, faulty, unreachable } from '../faults.ts';
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
