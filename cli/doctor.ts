@@ -3,6 +3,7 @@ import type { Finding } from '../connectors/source/source.ts';
 import { type InsideoutError, toInsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
 import { inspectSource, missingFile, openLog, openStore } from '../daemon/wiring.ts';
+import { rootTopic } from '../materializer/dependencies.ts';
 import { config, globals } from './context.ts';
 import { exit, report } from './output.ts';
 
@@ -34,7 +35,7 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
     try {
       const topics = await log.topics();
       findings.push(fine('log', `The Log answers; it has ${topics.length} topics.`));
-      const missing = loaded.views.map((v) => v.from).filter((t) => !topics.includes(t));
+      const missing = loaded.views.map((v) => rootTopic(loaded.views, v)).filter((t) => !topics.includes(t));
       for (const topic of new Set(missing))
         findings.push(missingTopic(topic, topic.split('.')[0]! in loaded.sources));
       if (loaded.log.kind === 'kafka') {

@@ -37,6 +37,9 @@ export const errorCodes = {
   VIEW_FENCED: ['operator', 'another materializer took over this partition of the generation'],
   VIEW_CHECKPOINT_GAP: ['operator', 'the Log no longer holds records that the view has not applied'],
   VIEW_SHAPE: ['operator', 'a generation in the store has other columns than the view declares'],
+  VIEW_CHANGED: ['operator', 'the definition of a view is not the one that made its generation'],
+  VIEW_GATE: ['never', 'a rebuilt view is not ready to be promoted'],
+  CATALOG_CONFLICT: ['never', 'another process changed the generations at the same time'],
   VIEW_UNKNOWN: ['never', 'no view has this name'],
   INTERNAL: ['operator', 'a bug in insideout'],
 } as const satisfies Record<string, readonly [RetryPolicy, string]>;

@@ -1,7 +1,7 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { pump } from '../connectors/source/pump.ts';
 import type { InsideoutError } from '../core/errors.ts';
-import { runView } from '../materializer/apply/run-view.ts';
+import { runGeneration } from '../materializer/apply/run-generation.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { Health } from './health.ts';
@@ -85,7 +85,18 @@ function viewUnit(view: ViewDefinition, { config }: DaemonOptions, metrics: Metr
       let store: ViewStore | null = null;
       try {
         store = await openStore(config, view.store);
-        await runView({ view, log, store, signal, observe: metrics.view(name) });
+        const id = (await store.active(name)) ?? 1;
+        const generation = await store.open(view.shape, id);
+        await store.promote([{ view: view.shape, from: null, to: id }]);
+        await runGeneration({
+          view,
+          generation,
+          input: view.from as string,
+          group: `insideout.${name}.g${id}`,
+          log,
+          signal,
+          observe: metrics.view(name),
+        });
       } finally {
         await store?.close();
         await log.close();

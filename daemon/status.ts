@@ -3,6 +3,7 @@ import { toInsideoutError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
+import { rootTopic } from '../materializer/dependencies.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { missingFile, openLog, openStore, sourceSlot } from './wiring.ts';
@@ -120,7 +121,7 @@ async function readView(
   const base = {
     name: view.shape.name,
     store: view.store,
-    topic: view.from,
+    topic: rootTopic(config.views, view),
     deadLetters: known.topics.find((t) => t.name === `${view.from}.dlq`)?.records ?? 0,
   };
   let store: ViewStore | null = null;

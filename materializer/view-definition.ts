@@ -7,11 +7,13 @@ import type { ViewShape } from '../core/view.ts';
 /** Turns a source row into the view's columns, or into null when the row is not part of the view. */
 export type RowFunction = (row: Row) => Row | null;
 
+/** What feeds a view: a topic, by its name, or another view. */
+export type ViewInput = string | { readonly view: string };
+
 /** A view, checked: where its rows come from, what is stored of them, and where. */
 export interface ViewDefinition {
   readonly shape: ViewShape;
-  /** The topic that feeds it. */
-  readonly from: string;
+  readonly from: ViewInput;
   /** Name of the store in the config. */
   readonly store: string;
   /** Source columns that the row function sees. */
@@ -19,14 +21,18 @@ export interface ViewDefinition {
   /** View key column to source key column. */
   readonly keyFrom: Readonly<Record<string, string>>;
   readonly row: RowFunction | null;
+  /** Whether its generations write a view topic; views that others read do. */
+  readonly published: boolean;
+  /** Part of the fingerprint, for changes that the row function's own text does not show. */
+  readonly version: string;
 }
 
 /** What `view()` takes. `Reads` are the source's columns, `Stored` the view's. */
 export interface ViewOptions<Reads extends Columns, Stored extends Columns> {
   /** `[a-z_][a-z0-9_]*`, at most 40 characters; the SQL view, the Redis prefix, the Cassandra table. */
   readonly name: string;
-  /** The topic: `<source>.<schema>.<table>`. */
-  readonly from: string;
+  /** The topic: `<source>.<schema>.<table>`; or `{ view: 'name' }`, to be fed by another view. */
+  readonly from: ViewInput;
   readonly store: string;
   /** The columns that are stored, with their types. */
   readonly columns: Stored;
@@ -40,17 +46,23 @@ export interface ViewOptions<Reads extends Columns, Stored extends Columns> {
    * same name.
    */
   readonly row?: (row: RowOf<Reads>) => Partial<RowOf<Stored>> | null;
+  /** Writes the view to the Log as well, for others to read. Default: when another view of the config reads it. */
+  readonly publish?: boolean;
+  /** Change it when `row` calls code that has changed: a view's own text is compared, not what it imports. */
+  readonly version?: string | number;
 }
 
 /** A view as declared in a config, not yet checked. */
 export interface ViewDeclaration {
   readonly name: string;
-  readonly from: string;
+  readonly from: ViewInput;
   readonly store: string;
   readonly columns: Columns;
   readonly key: readonly string[] | Readonly<Record<string, string>>;
   readonly reads?: Columns | undefined;
   readonly row?: RowFunction | undefined;
+  readonly publish?: boolean | undefined;
+  readonly version?: string | number | undefined;
 }
 
 /** Declares a view. The row function's types follow from `reads` and `columns`. Checks nothing: the config does. */
@@ -109,18 +121,21 @@ export function defineView(declared: ViewDeclaration): ViewDefinition {
     reads: declared.reads ?? declared.columns,
     keyFrom,
     row: declared.row ?? null,
+    published: declared.publish ?? false,
+    version: String(declared.version ?? ''),
   };
 }
 
-function keyMap({ key }: ViewDeclaration): Record<string, string> {
+/** View key column to source key column. */
+export function keyMap({ key }: ViewDeclaration): Record<string, string> {
   return Array.isArray(key)
     ? Object.fromEntries(key.map((name) => [name, name]))
     : { ...(key as Record<string, string>) };
 }
 
-/** A text that changes when what the view stores could: topic, columns, key, or the row function's code. */
+/** A text that changes when what the view stores could: input, columns, key, version, or the row function's code. */
 export function fingerprint(definition: ViewDefinition): string {
-  const { shape, from, reads, keyFrom, row } = definition;
+  const { shape, from, reads, keyFrom, row, published, version } = definition;
   const parts = [
     shape.name,
     from,
@@ -128,6 +143,8 @@ export function fingerprint(definition: ViewDefinition): string {
     Object.entries(reads),
     Object.entries(keyFrom),
     row?.toString() ?? '',
+    published,
+    version,
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }

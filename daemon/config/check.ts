@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { InsideoutError } from '../../core/errors.ts';
+import { dependencyProblems, inOrder, upstreamOf } from '../../materializer/dependencies.ts';
 import {
   defineView,
   type ViewDeclaration,
@@ -17,6 +18,8 @@ export interface CheckedConfig {
   readonly stores: ParsedConfig['stores'];
   readonly views: readonly ViewDefinition[];
   readonly http: ParsedConfig['http'];
+  readonly rebuild: ParsedConfig['rebuild'];
+  readonly namespace: string;
 }
 
 /** Checks a config. Errors: `CONFIG_INVALID`, with all problems, a line each, at their paths. Values are not shown. */
@@ -32,7 +35,7 @@ export function checkConfig(raw: unknown, file: string): CheckedConfig {
       { ...s, publication: s.publication ?? `insideout_${name}`, slot: s.slot ?? `insideout_${name}` },
     ]),
   );
-  return { ...config, sources, views: (config.views as ViewDeclaration[]).map(defineView) };
+  return { ...config, sources, views: inOrder((config.views as ViewDeclaration[]).map(defineView)) };
 }
 
 function describe(issue: z.core.$ZodIssue): string[] {
@@ -73,11 +76,15 @@ function crossCheck(config: ParsedConfig): string[] {
       problems.push(
         `views.${i}.store: there is no store "${declared.store}"; ${known(Object.keys(config.stores))}`,
       );
-    const source = config.sources[declared.from.split('.')[0]!];
-    const table = declared.from.split('.').slice(1).join('.');
+    if (upstreamOf(declared.from) !== null) return;
+    const [sourceName, ...rest] = String(declared.from).split('.');
+    const source = config.sources[sourceName!];
+    const table = rest.join('.');
     if (source?.tables && !source.tables.some((t) => t === table || /[^A-Za-z0-9_.]/.test(t)))
       problems.push(`views.${i}.from: its source does not capture ${table}; ${known(source.tables)}`);
   });
+  for (const p of dependencyProblems(config.views as ViewDeclaration[]))
+    problems.push(`views.${p.index}.${p.path}: ${p.message}`);
   const slots = new Map<string, string>();
   for (const [name, source] of Object.entries(config.sources)) {
     const slot = `${source.url} ${source.slot ?? `insideout_${name}`}`;

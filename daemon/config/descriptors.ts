@@ -6,6 +6,7 @@ import type {
   httpSchema,
   kafkaSchema,
   postgresSchema,
+  rebuildSchema,
   redisSchema,
   sqliteSchema,
 } from './schema.ts';
@@ -28,6 +29,9 @@ export interface Config {
   readonly stores?: Readonly<Record<string, StoreConfig>>;
   readonly views?: readonly ViewDeclaration[];
   readonly http?: z.input<typeof httpSchema>;
+  readonly rebuild?: z.input<typeof rebuildSchema>;
+  /** First part of the names of view topics, groups and the topic of generations. Default `insideout`. */
+  readonly namespace?: string;
 }
 
 /** Types a config; checks nothing, because the loader lists all problems at once. */

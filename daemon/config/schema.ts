@@ -88,7 +88,10 @@ const columns = z.record(z.string(), z.enum(columnTypes));
 
 export const viewSchema = z.strictObject({
   name: z.string(),
-  from: z.string().regex(/^[A-Za-z0-9._-]{1,249}$/, 'is a topic name: <source>.<schema>.<table>'),
+  from: z.union([
+    z.string().regex(/^[A-Za-z0-9._-]{1,249}$/, 'is a topic name: <source>.<schema>.<table>'),
+    z.strictObject({ view: z.string() }),
+  ]),
   store: z.string(),
   columns: columns.refine((c) => Object.keys(c).length > 0, 'is empty: declare the columns to store'),
   key: z.union([z.array(z.string()), z.record(z.string(), z.string())]),
@@ -99,9 +102,20 @@ export const viewSchema = z.strictObject({
       'must be a function; in YAML leave it out',
     )
     .optional(),
+  publish: z.boolean().optional(),
+  version: z.union([z.string(), z.number()]).optional(),
+});
+
+/** How views are built anew. */
+export const rebuildSchema = z.strictObject({
+  maxRecordsPerSecond: positive.optional(),
+  maxLag: z.number().int().min(0).default(1_000),
+  steadyMs: z.number().int().min(0).default(2_000),
+  graceMs: z.number().int().min(0).default(3_600_000),
 });
 
 export const configSchema = z.strictObject({
+  namespace: identifier.default('insideout'),
   sources: z.record(identifier, postgresSchema).default({}),
   log: z.discriminatedUnion('kind', [kafkaSchema, embeddedSchema]),
   stores: z
@@ -109,6 +123,7 @@ export const configSchema = z.strictObject({
     .default({}),
   views: z.array(viewSchema).default([]),
   http: httpSchema.default({ host: '127.0.0.1', port: 9464 }),
+  rebuild: rebuildSchema.default({ maxLag: 1_000, steadyMs: 2_000, graceMs: 3_600_000 }),
 });
 
 export type ParsedConfig = z.output<typeof configSchema>;

@@ -10,6 +10,7 @@ import { condemnsRecord, type Decoder } from './decoder.ts';
 import type { ViewObserver } from './observer.ts';
 import { pieces } from './pieces.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
+import type { Throttle } from './throttle.ts';
 
 export interface PartitionParts {
   readonly generation: Generation;
@@ -19,6 +20,7 @@ export interface PartitionParts {
   /** Ends everything, also waiting for a store that is down. */
   readonly signal: AbortSignal;
   readonly backoff: Backoff | undefined;
+  readonly throttle: Throttle | undefined;
   /** Called once, with what ended this partition's work. */
   failed(error: unknown, run: PartitionRun): void;
 }
@@ -50,6 +52,7 @@ export class PartitionRun {
     try {
       for (const piece of pieces(batch)) {
         if (this.#ended) return;
+        await this.#parts.throttle?.take(piece.records.length, this.#signal);
         const changes = await this.#decode(piece);
         await this.#applying;
         if (this.#ended) return;

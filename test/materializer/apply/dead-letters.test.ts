@@ -10,7 +10,7 @@ import {
   writeDeadLetters,
 } from '../../../materializer/apply/dead-letters.ts';
 import { silentObserver } from '../../../materializer/apply/observer.ts';
-import { runView } from '../../../materializer/apply/run-view.ts';
+import { runView } from '../../support/run-view.ts';
 import {
   activeOf,
   type Customers,

@@ -1,7 +1,7 @@
 import { openSqliteStore } from '../../../connectors/sink/sqlite/sqlite-store.ts';
 import { openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
 import { silentObserver } from '../../../materializer/apply/observer.ts';
-import { runView } from '../../../materializer/apply/run-view.ts';
+import { runView } from '../../support/run-view.ts';
 import { customerCard } from '../customers.ts';
 
 /** A process that keeps a view up to date until it is killed. Prints a line for each batch that is in the store. */

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Generation, ViewStore } from '../../connectors/sink/view-store.ts';
+import type { Generation } from '../../connectors/sink/view-store.ts';
 import { isInsideoutError } from '../../core/errors.ts';
 import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { Log } from '../../log/log.ts';
@@ -8,16 +8,22 @@ import { Decoder } from './decoder.ts';
 import type { ViewObserver } from './observer.ts';
 import { PartitionRun } from './partition-run.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
+import type { Throttle } from './throttle.ts';
 
-export interface RunViewOptions {
+export interface RunGenerationOptions {
   readonly view: ViewDefinition;
+  /** Must have been made by this very definition: what it holds and what is written to it must not mix. */
+  readonly generation: Generation;
+  /** The topic that feeds it. */
+  readonly input: string;
   /** Read from, and appended to for dead letters. */
   readonly log: Log;
-  readonly store: ViewStore;
-  /** Processes of one group share the view's partitions. Default `insideout.<view>.g<generation>`. */
-  readonly group?: string;
+  /** Processes of one group share the partitions. */
+  readonly group: string;
   readonly signal: AbortSignal;
   readonly observe: ViewObserver;
+  /** Holds the reading back, so that a generation which is being built leaves room for the others. */
+  readonly throttle?: Throttle;
   /**
    * How long a fenced partition may stay ours in the eyes of the group before it counts as a fight, milliseconds.
    * Default 10,000: longer than a group takes to notice that a member was away.
@@ -28,52 +34,38 @@ export interface RunViewOptions {
 }
 
 /**
- * Keeps a view up to date until the signal aborts, then finishes what is being applied and returns.
- *
- * A view that the store has never seen gets its first generation, which readers see from the start: it fills
- * before their eyes. Later generations are built beside the active one and promoted. A topic that does not exist
- * yet is waited for.
+ * Keeps a generation up to date until the signal aborts, then finishes what is being applied and returns. A topic
+ * that does not exist yet is waited for.
  *
  * The records of a partition are applied in their order, partitions side by side. After a crash the view goes on
  * from the checkpoint that is stored with its rows; what was applied already has no effect when it comes again.
  *
  * A store or a registry that is down is waited for, and nothing is left out because of it. A record that can
  * never be applied goes to the dead letters, and the view goes on with its key as it was before. Everything else
- * is thrown, after which the view can be run again: `VIEW_FENCED` when a materializer outside of the group
+ * is thrown, after which the generation can be run again: `VIEW_FENCED` when a materializer outside of the group
  * writes to the same generation, `LOG_…` when the Log fails while it is read, `STORE_…` that need an operator.
  */
-export async function runView(options: RunViewOptions): Promise<void> {
+export async function runGeneration(options: RunGenerationOptions): Promise<void> {
   const { signal } = options;
   try {
-    const generation = await untilItWorks(() => openActive(options), options);
     await topicExists(options);
-    await new ViewRun(options, generation).run();
+    await new GenerationRun(options).run();
   } catch (error) {
     if (!isAbort(error, signal)) throw error;
   }
 }
 
-async function openActive({ store, view }: RunViewOptions): Promise<Generation> {
-  const active = await store.active(view.shape.name);
-  if (active !== null) return store.open(view.shape, active);
-  const generation = await store.open(view.shape, 1);
-  if (await store.promote([{ view: view.shape, from: null, to: 1 }])) return generation;
-  // Another process was faster, and its choice counts.
-  return store.open(view.shape, (await store.active(view.shape.name)) ?? 1);
-}
-
 /** How often a topic that no source has created yet is looked for. */
 const topicPollMs = 250;
 
-async function topicExists(options: RunViewOptions): Promise<void> {
-  const { view, log, signal } = options;
-  while (!(await untilItWorks(() => log.partitions([view.from]), options)).has(view.from))
+async function topicExists(options: RunGenerationOptions): Promise<void> {
+  const { input, log, signal } = options;
+  while (!(await untilItWorks(() => log.partitions([input]), options)).has(input))
     await wait(topicPollMs, undefined, { signal });
 }
 
-class ViewRun {
-  readonly #options: RunViewOptions;
-  readonly #generation: Generation;
+class GenerationRun {
+  readonly #options: RunGenerationOptions;
   readonly #decoder: Decoder;
   /** The latest run of each partition, also after it was given up. */
   readonly #runs = new Map<PartitionKey, PartitionRun>();
@@ -82,18 +74,17 @@ class ViewRun {
   readonly #timers = new Set<NodeJS.Timeout>();
   #failure: { error: unknown } | null = null;
 
-  constructor(options: RunViewOptions, generation: Generation) {
+  constructor(options: RunGenerationOptions) {
     this.#options = options;
-    this.#generation = generation;
     this.#decoder = new Decoder(options.view, options.log.schemas);
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
   }
 
   async run(): Promise<void> {
-    const { view, log } = this.#options;
+    const { log, group, input } = this.#options;
     const request = {
-      group: this.#options.group ?? `insideout.${view.shape.name}.g${this.#generation.id}`,
-      topics: [view.from],
+      group,
+      topics: [input],
       from: (topic: string, partition: number) => this.#assigned(topic, partition),
       revoked: (topic: string, partition: number) => this.#revoked(topic, partition),
       signal: this.#signal,
@@ -121,12 +112,11 @@ class ViewRun {
     const before = this.#runs.get(key);
     before?.giveUp();
     await before?.settled();
-    const { log, observe, backoff } = this.#options;
+    const { generation, log, observe, backoff, throttle } = this.#options;
     const signal = this.#signal;
-    const generation = this.#generation;
     const claim = await untilItWorks(() => generation.claim(topic, partition), { signal, observe, backoff });
     const failed = (error: unknown, run: PartitionRun) => this.#partitionFailed(error, run);
-    const parts = { generation, decoder: this.#decoder, log, observe, signal, backoff, failed };
+    const parts = { generation, decoder: this.#decoder, log, observe, signal, backoff, throttle, failed };
     this.#runs.set(key, new PartitionRun(parts, claim));
     observe.assigned(topic, partition, claim.next);
     return claim.next;

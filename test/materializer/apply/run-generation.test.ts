@@ -8,7 +8,7 @@ import type { ViewBatch } from '../../../core/view.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
 import type { Log } from '../../../log/log.ts';
 import { silentObserver, type ViewObserver } from '../../../materializer/apply/observer.ts';
-import { type RunViewOptions, runView } from '../../../materializer/apply/run-view.ts';
+import { type RunViewOptions, runView } from '../../support/run-view.ts';
 import {
   activeOf,
   type Change,
