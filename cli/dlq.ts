@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
-import { openLog } from '../daemon/wiring.ts';
+import { openExistingLog } from '../daemon/existing.ts';
 import { type DeadLetter, readDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { config, globals } from './context.ts';
 import { report, table } from './output.ts';
@@ -61,7 +61,7 @@ export function dlqCommand(): Command {
 }
 
 async function read(command: Command, topic: string | undefined): Promise<DeadLetter[]> {
-  const log = await openLog(await config(command));
+  const log = await openExistingLog(await config(command));
   try {
     const topics =
       topic === undefined

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { openStore } from '../daemon/wiring.ts';
+import { openExistingStore } from '../daemon/existing.ts';
 import { parseKey, reader } from '../materializer/reading/reader.ts';
 import { config, globals } from './context.ts';
 import { exit, plain, report } from './output.ts';
@@ -14,7 +14,7 @@ export function getCommand(): Command {
       const loaded = await config(command);
       const { shape, store: storeName } = findView(loaded, name);
       const key = parseKey(shape, words);
-      const store = await openStore(loaded, storeName);
+      const store = await openExistingStore(loaded, storeName);
       try {
         const row = await reader(store, shape).get(key);
         report(globals(command).json, row, () =>

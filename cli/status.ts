@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { readStatus, type Status } from '../daemon/status.ts';
+import { readStatus, type Status, type ViewStatus } from '../daemon/status.ts';
 import { config, globals } from './context.ts';
 import { exit, report, table } from './output.ts';
 
@@ -48,12 +48,19 @@ function human(status: Status): string {
           v.store,
           v.generation ?? '-',
           v.lag ?? '-',
-          v.deadLetters,
-          v.error ?? (v.generation === null ? 'not built yet' : v.lag === 0 ? 'caught up' : 'behind'),
+          v.deadLetters ?? '-',
+          state(v),
         ]),
       ),
     );
   return parts.join('\n\n') || 'the config is empty';
+}
+
+function state(view: ViewStatus): string {
+  if (view.error !== null) return view.error;
+  if (view.generation === null) return 'not built yet';
+  if (view.lag === null) return 'lag unknown';
+  return view.lag === 0 ? 'caught up' : 'behind';
 }
 
 function bytes(n: number | null): string {

@@ -1,11 +1,13 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { toInsideoutError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
+import type { Checkpoint } from '../core/position.ts';
 import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
+import { missingLog } from './existing.ts';
 import { missingFile, openLog, openStore, sourceSlot } from './wiring.ts';
 
 export interface SourceStatus {
@@ -35,7 +37,8 @@ export interface ViewStatus {
   readonly generation: GenerationId | null;
   /** Records of the topic that are not applied yet; null when it cannot be told. */
   readonly lag: number | null;
-  readonly deadLetters: number;
+  /** Of all views of the topic; null when the Log cannot tell. */
+  readonly deadLetters: number | null;
   readonly error: string | null;
 }
 
@@ -43,17 +46,22 @@ export interface Status {
   readonly sources: SourceStatus[];
   readonly topics: TopicStatus[];
   readonly views: ViewStatus[];
+  /** Why the Log cannot tell; null also when its file is missing because nothing was captured yet. */
   readonly logError: string | null;
 }
 
 /** How things are, asked of Postgres, the Log and the stores themselves: daemons need not run. */
 export async function readStatus(config: CheckedConfig): Promise<Status> {
   const sources = await Promise.all(Object.keys(config.sources).map((name) => readSource(config, name)));
-  const nothing = { ends: new Map<string, number>(), topics: [] };
-  const readViews = (known: Parameters<typeof readView>[2]) =>
+  const readViews = (known: Known | null) =>
     Promise.all(config.views.map((view) => readView(config, view, known)));
-  if (missingFile(config.log) !== null)
-    return { sources, topics: [], views: await readViews(nothing), logError: null };
+  const missing = missingLog(config);
+  if (missing) {
+    const views = await readViews(null);
+    // Before the first start that is as it should be; a view that was built has been built from something.
+    const lost = views.some((view) => view.generation !== null);
+    return { sources, topics: [], views, logError: lost ? missing.message : null };
+  }
   let log: Log | null = null;
   try {
     log = await openLog(config);
@@ -75,7 +83,7 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
     return { sources, topics, views, logError: null };
   } catch (error) {
     // Without the Log nobody knows how far behind the views are, but they are there.
-    const views = (await readViews(nothing)).map((view) => ({ ...view, lag: null }));
+    const views = await readViews(null);
     return { sources, topics: [], views, logError: toInsideoutError(error).message };
   } finally {
     await log?.close();
@@ -113,16 +121,24 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
   }
 }
 
+/** What the Log told. */
+interface Known {
+  readonly ends: ReadonlyMap<string, number>;
+  readonly topics: readonly TopicStatus[];
+}
+
 async function readView(
   config: CheckedConfig,
   view: ViewDefinition,
-  known: { ends: ReadonlyMap<string, number>; topics: Status['topics'] },
+  known: Known | null,
 ): Promise<ViewStatus> {
+  // What a view writes for another to read has a topic per generation, of which nothing is known here.
+  const input = typeof view.from === 'string' && known ? { topic: view.from, known } : null;
   const base = {
     name: view.shape.name,
     store: view.store,
     topic: rootTopic(config.views, view),
-    deadLetters: known.topics.find((t) => t.name === `${view.from}.dlq`)?.records ?? 0,
+    deadLetters: input && (input.known.topics.find((t) => t.name === `${input.topic}.dlq`)?.records ?? 0),
   };
   let store: ViewStore | null = null;
   const stored = config.stores[view.store];
@@ -132,14 +148,20 @@ async function readView(
     const generation = await store.active(view.shape.name);
     if (generation === null) return { ...base, generation, lag: null, error: null };
     const checkpoint = await (await store.open(view.shape, generation)).checkpoint();
-    let lag = 0;
-    for (const [key, end] of known.ends)
-      if (key.slice(0, key.lastIndexOf('/')) === view.from)
-        lag += Math.max(0, end - (checkpoint.get(key) ?? 0));
+    const lag = input && lagOf(input.topic, checkpoint, input.known);
     return { ...base, generation, lag, error: null };
   } catch (error) {
     return { ...base, generation: null, lag: null, error: toInsideoutError(error).message };
   } finally {
     await store?.close();
   }
+}
+
+/** Null when the Log does not have the topic: a view of it is up to date with nothing. */
+function lagOf(topic: string, checkpoint: Checkpoint, known: Known): number | null {
+  if (!known.topics.some((t) => t.name === topic)) return null;
+  let lag = 0;
+  for (const [key, end] of known.ends)
+    if (key.slice(0, key.lastIndexOf('/')) === topic) lag += Math.max(0, end - (checkpoint.get(key) ?? 0));
+  return lag;
 }

@@ -1,58 +1,22 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import { loadConfig } from '../../daemon/config/load.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
-
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-
-// Every command is a process of its own, and a busy machine takes seconds to start one.
-vi.setConfig({ testTimeout: 120_000 });
+import { runInProcess as run } from './in-process.ts';
 
 let folder: string;
+const home = process.cwd();
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'insideout-cli-'));
+  process.chdir(folder);
 });
-afterEach(() => rmSync(folder, { recursive: true }));
-
-interface Ended {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function start(args: readonly string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['--import', tsx, main, ...args], {
-    cwd: folder,
-    env: { ...process.env, LOG_LEVEL: 'info', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let out = '';
-  let err = '';
-  child.stdout.on('data', (bytes) => {
-    out += bytes;
-  });
-  const ended = new Promise<Ended>((resolve) => child.on('close', (code) => resolve({ code, out, err })));
-  /** Resolves with what stderr holds once it matches; the child's end counts as a failure. */
-  const said = (what: RegExp) =>
-    new Promise<RegExpExecArray>((resolve, reject) => {
-      child.stderr.on('data', () => {
-        const match = what.exec(err);
-        if (match) resolve(match);
-      });
-      child.on('close', () => reject(new Error(`it ended without saying ${what}: ${err}`)));
-    });
-  child.stderr.on('data', (bytes) => {
-    err += bytes;
-  });
-  return { child, ended, said };
-}
-const run = (args: readonly string[], env?: Record<string, string>) => start(args, env).ended;
+afterEach(() => {
+  process.chdir(home);
+  rmSync(folder, { recursive: true });
+});
 
 const config = `
 log: { kind: embedded, path: log.db }
@@ -61,6 +25,16 @@ views:
   - { name: card, from: shop.public.customers, store: local, key: [id], columns: { id: bigint, name: text } }
 `;
 const writeConfig = (text = config) => writeFileSync(join(folder, 'insideout.config.yaml'), text);
+
+/** An empty generation of the view, which readers see. */
+async function buildView(): Promise<void> {
+  const { views } = await loadConfig({ folder });
+  const view = views[0]!.shape;
+  const store = await openSqliteStore({ path: join(folder, 'views.db') });
+  await store.open(view, 1);
+  await store.promote([{ view, from: null, to: 1 }]);
+  await store.close();
+}
 
 describe('the command line', () => {
   test.each([
@@ -144,6 +118,52 @@ describe('the command line', () => {
     expect((await run(['status'])).out).toMatch(/TOPIC +PARTITIONS +RECORDS/);
   });
 
+  test('status tells no lag and no dead letters when there is no Log to ask', async () => {
+    writeConfig();
+    expect(JSON.parse((await run(['status', '--json'])).out)).toMatchObject({
+      logError: null,
+      views: [{ generation: null, lag: null, deadLetters: null }],
+    });
+    expect(readdirSync(folder)).toEqual(['insideout.config.yaml']);
+
+    await buildView();
+    const gone = await run(['status', '--json']);
+    expect(gone.code).toBe(1);
+    const unknown = [{ name: 'card', generation: 1, lag: null, deadLetters: null, error: null }];
+    expect(JSON.parse(gone.out)).toMatchObject({
+      logError: expect.stringMatching(/^There is no file .*log\.db/),
+      views: unknown,
+    });
+    expect((await run(['status'])).out).toMatch(/card +local +1 +- +- +lag unknown$/m);
+
+    mkdirSync(join(folder, 'log.db'));
+    expect(JSON.parse((await run(['status', '--json'])).out)).toMatchObject({
+      logError: expect.any(String),
+      views: unknown,
+    });
+    rmSync(join(folder, 'log.db'), { recursive: true });
+
+    await (await openEmbeddedLog({ path: join(folder, 'log.db') })).close();
+    expect(JSON.parse((await run(['status', '--json'])).out)).toMatchObject({
+      logError: null,
+      views: [{ name: 'card', generation: 1, lag: null, deadLetters: 0, error: null }],
+    });
+  });
+
+  test.each([
+    [['get', 'card', '1'], 'STORE_UNREACHABLE', /views\.db/],
+    [['dlq', 'list'], 'LOG_UNREACHABLE', /log\.db/],
+    [['dlq', 'show', 'shop.public.customers', '0', '0'], 'LOG_UNREACHABLE', /log\.db/],
+  ])('%j names the file that is missing, with the mend, and creates none', async (args, code, file) => {
+    writeConfig();
+    const ended = await run([...args, '--json']);
+    expect(ended.code).toBe(1);
+    const { error } = JSON.parse(ended.out);
+    expect(error).toMatchObject({ code, message: expect.stringMatching(file) });
+    expect(error.hint).toMatch(/insideout up/);
+    expect(readdirSync(folder)).toEqual(['insideout.config.yaml']);
+  });
+
   test('doctor exits with 3 and names the mend when the database does not answer', async () => {
     writeConfig(`sources: { shop: { kind: postgres, url: "postgres://u:s3cret@127.0.0.1:1/db" } }${config}`);
     const { code, out, err } = await run(['doctor']);
@@ -155,6 +175,8 @@ describe('the command line', () => {
 
   test('get, source, slot and dlq refuse what the config does not have', async () => {
     writeConfig();
+    await buildView();
+    await (await openEmbeddedLog({ path: join(folder, 'log.db') })).close();
     expect((await run(['get', 'nothing', '1'])).err).toBe(
       'error: There is no view "nothing" in the config.\nmend: Known: card.\n',
     );
@@ -164,18 +186,5 @@ describe('the command line', () => {
     expect((await run(['slot', 'drop', '--yes'])).code).toBe(2);
     expect(await run(['dlq', 'list', '--json'])).toMatchObject({ code: 0, out: '[]\n' });
     expect((await run(['dlq', 'show', 't', '0', '0'])).code).toBe(2);
-  });
-
-  test('a daemon answers its probes, logs JSON, and drains on SIGTERM with exit code 0', async () => {
-    writeConfig();
-    const { child, ended, said } = start(['view', 'run', '--http-port', '0']);
-    const [, url] = await said(/"address":"([^"]+)"/);
-    expect((await fetch(`${url}/healthz`)).status).toBe(200);
-    expect(await (await fetch(`${url}/metrics`)).text()).toContain('insideout_view_lag_records');
-    child.kill('SIGTERM');
-    const { code, err } = await ended;
-    expect(code).toBe(0);
-    for (const line of err.trim().split('\n')) expect(JSON.parse(line)).toHaveProperty('level');
-    expect(existsSync(join(folder, 'views.db'))).toBe(true);
   });
 });

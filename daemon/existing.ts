@@ -1,0 +1,32 @@
+import type { ViewStore } from '../connectors/sink/view-store.ts';
+import { InsideoutError } from '../core/errors.ts';
+import type { Log } from '../log/log.ts';
+import type { CheckedConfig } from './config/check.ts';
+import { missingFile, openLog, openStore } from './wiring.ts';
+
+/** The Log, for those who only read it: nothing is created. `LOG_UNREACHABLE` when its file is not there. */
+export async function openExistingLog(config: CheckedConfig): Promise<Log> {
+  const missing = missingLog(config);
+  if (missing) throw missing;
+  return openLog(config);
+}
+
+/** The store, for those who only read it: nothing is created. `STORE_UNREACHABLE` when its file is not there. */
+export async function openExistingStore(config: CheckedConfig, name: string): Promise<ViewStore> {
+  const store = config.stores[name];
+  const file = store ? missingFile(store) : null;
+  if (file !== null)
+    throw new InsideoutError('STORE_UNREACHABLE', `There is no file ${file} of the store "${name}".`, {
+      hint: `Run \`insideout up\`, which creates it, or correct \`stores.${name}.path\` in the config.`,
+    });
+  return openStore(config, name);
+}
+
+/** What is wrong when the embedded Log's file is not there; null when it is, or when the Log has none. */
+export function missingLog(config: CheckedConfig): InsideoutError | null {
+  const file = missingFile(config.log);
+  if (file === null) return null;
+  return new InsideoutError('LOG_UNREACHABLE', `There is no file ${file} of the Log.`, {
+    hint: 'Run `insideout up`, which creates it, or correct `log.path` in the config.',
+  });
+}
