@@ -40,6 +40,8 @@ export const errorCodes = {
   VIEW_CHANGED: ['operator', 'the definition of a view is not the one that made its generation'],
   VIEW_GATE: ['never', 'a rebuilt view is not ready to be promoted'],
   CATALOG_CONFLICT: ['never', 'another process changed the generations at the same time'],
+  VIEW_GENERATION_GONE: ['backoff', 'a generation was removed while it was read'],
+  READ_TIMEOUT: ['backoff', 'a view did not reach a consistency token in time'],
   VIEW_UNKNOWN: ['never', 'no view has this name'],
   INTERNAL: ['operator', 'a bug in insideout'],
 } as const satisfies Record<string, readonly [RetryPolicy, string]>;

@@ -52,6 +52,15 @@ export function gone(view: string, id: GenerationId): InsideoutError {
   });
 }
 
+/** For readers, who may read again; `gone` is for writers. */
+export function generationGone(view: string, id: GenerationId): InsideoutError {
+  return new InsideoutError(
+    'VIEW_GENERATION_GONE',
+    `Generation ${id} of the view "${view}" was removed while it was read.`,
+    { hint: 'Read again: another generation has taken its place.' },
+  );
+}
+
 /** A value that is not of its column's type; `cause` must not hold the value. */
 export function unstorable(): InsideoutError {
   return new InsideoutError('RECORD_UNSTORABLE', 'A row holds a value that its column cannot take.', {

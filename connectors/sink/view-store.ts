@@ -73,8 +73,14 @@ export interface Generation {
    */
   apply(claim: Claim, batch: ViewBatch): Promise<void>;
 
-  /** The row with this key, or null. */
+  /**
+   * The row with this key, or null. Once the generation was dropped: Redis throws `VIEW_GENERATION_GONE`, SQLite
+   * and Cassandra some `STORE_…` error.
+   */
   get(key: Key): Promise<Row | null>;
+
+  /** The rows of the keys, in their order, null where there is none. No snapshot: each is as new as `get` gives it. */
+  getMany(keys: readonly Key[]): Promise<(Row | null)[]>;
 
   /** Every row once, in no particular order. Rows written meanwhile may or may not be seen. */
   scan(): AsyncIterable<Row>;

@@ -397,6 +397,17 @@ export function viewStoreConformance(
       }
     });
 
+    test('many keys are read at once: in their order, repeated ones too, null where there is no row', async () => {
+      const g = await generationOf(freshView());
+      const claim = await g.claim(topic, 0);
+      const changes = Array.from({ length: 1_500 }, (_, i) => upsert(i, BigInt(i), `n${i}`));
+      await g.apply(claim, batch(0, 1_500, changes));
+      const ids = [7n, 2_000n, 3n, 7n, -1n, ...Array.from({ length: 1_200 }, (_, i) => BigInt(1_499 - i))];
+      const expected = ids.map((id) => (id >= 0n && id < 1_500n ? { id, name: `n${id}` } : null));
+      expect(await g.getMany(ids.map((id) => [id]))).toEqual(expected);
+      expect(await g.getMany([])).toEqual([]);
+    });
+
     test('arrays keep values that JSON has no form for, and values that look like our marks', async () => {
       const g = await generationOf(freshView({ columns: { id: 'bigint', a: 'array' } }));
       const a: Value = [

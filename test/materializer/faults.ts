@@ -47,6 +47,7 @@ export function faulty(store: ViewStore, plan: Plan): ViewStore {
         id: generation.id,
         checkpoint: () => generation.checkpoint(),
         get: (key) => generation.get(key),
+        getMany: (keys) => generation.getMany(keys),
         scan: () => generation.scan(),
         count: () => generation.count(),
         claim: (topic, partition) => around('claim', () => generation.claim(topic, partition)),

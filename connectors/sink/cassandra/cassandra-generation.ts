@@ -63,6 +63,14 @@ export class CassandraGeneration implements Generation {
     return found ? fromCql(found, this.view.columns) : null;
   }
 
+  async getMany(keys: readonly Key[]): Promise<(Row | null)[]> {
+    const rows: (Row | null)[] = new Array(keys.length).fill(null);
+    await windowed(keys.entries(), width, async ([i, key]) => {
+      rows[i] = await this.get(key);
+    });
+    return rows;
+  }
+
   async *scan(): AsyncGenerator<Row> {
     for await (const page of this.#connection.pages(this.#statements.scan, scanPage))
       for (const row of page) yield fromCql(row, this.view.columns);

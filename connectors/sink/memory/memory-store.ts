@@ -81,6 +81,10 @@ class MemoryGeneration implements Generation {
     return this.#rows.get(encodeArray(key))?.row ?? null;
   }
 
+  getMany(keys: readonly Key[]): Promise<(Row | null)[]> {
+    return Promise.all(keys.map((key) => this.get(key)));
+  }
+
   async *scan(): AsyncGenerator<Row> {
     for (const { row } of [...this.#rows.values()]) yield row;
   }

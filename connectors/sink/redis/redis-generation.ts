@@ -2,7 +2,7 @@ import { type Checkpoint, type Offset, type PartitionKey, partitionKey } from '.
 import type { Row } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
 import { type RowJson, rowJson } from '../row-json.ts';
-import { fenced, gap, gone } from '../store-errors.ts';
+import { fenced, gap, generationGone, gone } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
 import { type Chunk, type ChunkEncoding, chunksOf } from './redis-chunks.ts';
 import type { RedisConnection } from './redis-connection.ts';
@@ -12,6 +12,8 @@ import { answer, applyScript, claimScript, truncateScript } from './redis-script
 
 /** Chunks on their way: while Redis works on one, the next is encoded. */
 const maxInFlight = 3;
+/** Redis answers one MGET before it does anything else. */
+const keysAtOnce = 1_000;
 
 export class RedisGeneration implements Generation {
   readonly view: ViewShape;
@@ -67,8 +69,21 @@ export class RedisGeneration implements Generation {
   }
 
   async get(key: Key): Promise<Row | null> {
-    const text = await this.#redis.send('GET', [this.#encoding.name(key)]);
-    return text === null ? null : this.#json.decode(text as string);
+    const text = (await this.#redis.send('GET', [this.#encoding.name(key)])) as string | null;
+    if (text !== null) return this.#json.decode(text);
+    await this.#exists();
+    return null;
+  }
+
+  async getMany(keys: readonly Key[]): Promise<(Row | null)[]> {
+    const rows: (Row | null)[] = [];
+    for (let from = 0; from < keys.length; from += keysAtOnce) {
+      const names = keys.slice(from, from + keysAtOnce).map((key) => this.#encoding.name(key));
+      const texts = (await this.#redis.send('MGET', names)) as (string | null)[];
+      for (const text of texts) rows.push(text === null ? null : this.#json.decode(text));
+    }
+    if (rows.includes(null)) await this.#exists();
+    return rows;
   }
 
   /** Remembers the name of every row while it runs, so that none is given twice. */
@@ -83,6 +98,12 @@ export class RedisGeneration implements Generation {
     let rows = 0;
     for await (const names of scanOnce(this.#redis, this.#prefix)) rows += names.length;
     return rows;
+  }
+
+  /** A row is missing: it does not exist, or the whole generation is gone, which Redis answers alike. */
+  async #exists(): Promise<void> {
+    const shape = await this.#redis.send('HGET', [this.#names.generations(this.view.name), this.id]);
+    if (!shape) throw generationGone(this.view.name, this.id);
   }
 
   /** Applies what `start` and later leaves of the batch; returns where the checkpoint is then. */

@@ -88,9 +88,11 @@ export class SqliteGeneration implements Generation {
   }
 
   async get(key: Key): Promise<Row | null> {
-    const bound = key.map((value, i) => this.#keyBinders[i]!(value));
-    const row = this.#guard(() => this.#sql.get.get(...bound)) as Record<string, unknown> | undefined;
-    return row ? this.#row(row) : null;
+    return this.#find(key);
+  }
+
+  async getMany(keys: readonly Key[]): Promise<(Row | null)[]> {
+    return keys.map((key) => this.#find(key));
   }
 
   async *scan(): AsyncGenerator<Row> {
@@ -146,6 +148,12 @@ export class SqliteGeneration implements Generation {
       else this.#sql.truncate.run(batch.partition);
     }
     this.#sql.move.run(batch.next, view.name, id, batch.topic, batch.partition);
+  }
+
+  #find(key: Key): Row | null {
+    const bound = key.map((value, i) => this.#keyBinders[i]!(value));
+    const row = this.#guard(() => this.#sql.get.get(...bound)) as Record<string, unknown> | undefined;
+    return row ? this.#row(row) : null;
   }
 
   #row(raw: Record<string, unknown>): Row {

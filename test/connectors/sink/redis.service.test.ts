@@ -41,6 +41,17 @@ test('a row is found by the plain value of its key, as JSON', async () => {
   await store.close();
 });
 
+test('a generation that was dropped does not read as one without rows', async () => {
+  const store = await openRedisStore({ url: servers().redis, prefix: `${uniqueName('dropped')}:` });
+  const generation = await store.open(view, 1);
+  await generation.apply(await generation.claim('t', 0), batchOf(0, 3));
+  expect(await generation.get([9n])).toBeNull();
+  await store.drop('card', 1);
+  await expect(generation.get([1n])).rejects.toMatchObject({ code: 'VIEW_GENERATION_GONE' });
+  await expect(generation.getMany([[1n]])).rejects.toMatchObject({ code: 'VIEW_GENERATION_GONE' });
+  await store.close();
+});
+
 describe('on a server of its own', () => {
   let server: RunningRedis;
   beforeAll(async () => {
