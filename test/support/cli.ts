@@ -44,3 +44,14 @@ export function startCli(
     },
   };
 }
+
+/** One command from beginning to end. */
+export async function runCli(
+  args: readonly string[],
+  options: { cwd: string; env?: NodeJS.ProcessEnv },
+): Promise<{ code: number | null; output: string; seconds: number }> {
+  const began = Date.now();
+  const cli = startCli(args, options);
+  const code = await cli.exited;
+  return { code, output: cli.output(), seconds: (Date.now() - began) / 1000 };
+}
