@@ -1,14 +1,18 @@
+import { onTestFinished } from 'vitest';
 import { parsePartitionKey, partitionKey } from '../../core/position.ts';
 import type { Log, RecordBatch, StoredRecord } from '../../log/log.ts';
 
-/** A consumer in the background that keeps what it got. */
+/**
+ * A consumer in the background that keeps what it got. When it ended with an error, the test fails with that error
+ * beside what it waited for in vain, unless the test has asked for `done`.
+ */
 export interface Tail {
   readonly batches: RecordBatch[];
   readonly held: Set<string>;
   readonly revoked: string[];
   records(topic: string, partition?: number): StoredRecord[];
   values(topic: string, partition?: number): (string | null)[];
-  /** Resolves when the iteration ended without an error; rejects with its error. */
+  /** Resolves when the reading was stopped; rejects with what else ended it. */
   readonly done: Promise<void>;
   stop(): Promise<void>;
 }
@@ -46,9 +50,17 @@ export function tail(log: Log, options: TailOptions): Tail {
       batches.push(batch);
       await options.work?.(batch);
     }
+    if (!abort.signal.aborted) throw new Error('nobody stopped it, and it ended');
   };
+  let failure: { error: unknown } | null = null;
+  let askedFor = false;
   const done = run();
-  done.catch(() => {});
+  done.catch((error: unknown) => {
+    failure = { error };
+  });
+  onTestFinished(() => {
+    if (failure && !askedFor) throw ended(options.topics, failure.error);
+  });
   const records = (topic: string, partition = 0) =>
     batches.filter((b) => b.topic === topic && b.partition === partition).flatMap((b) => b.records);
   return {
@@ -57,12 +69,20 @@ export function tail(log: Log, options: TailOptions): Tail {
     revoked,
     records,
     values: (topic, partition) => records(topic, partition).map((r) => r.value?.toString() ?? null),
-    done,
+    get done() {
+      askedFor = true;
+      return done;
+    },
     stop: async () => {
       abort.abort();
       await done;
     },
   };
+}
+
+function ended(topics: readonly string[], cause: unknown): Error {
+  const why = cause instanceof Error ? `${'code' in cause ? `${cause.code}: ` : ''}${cause.message}` : cause;
+  return new Error(`The reading of ${topics.join(', ')} had ended: ${why}`, { cause });
 }
 
 export const partitionsHeld = (t: Tail): number[] =>

@@ -85,13 +85,14 @@ test('a tombstone that came after a cleaning is not dropped with those that it m
 });
 
 test('retention drops the oldest records, and a reader that still needs them is told', async () => {
-  const { log, append, read } = await opened(hour);
+  const { log, append } = await opened(hour);
   for (let i = 0; i < 4; i++) await append(`k${i}`, String(i), start + i * hour);
   expect(await log.clean(topic, { now: start + 3 * hour })).toBe(2);
   expect((await log.offsets([topic])).get(partitionKey(topic, 0))).toEqual({ first: 2, end: 4 });
-  await expect(read()).rejects.toThrow();
-  const late = tail(log, { topics: [topic], from: { [partitionKey(topic, 0)]: 1 } });
-  await expect(late.done).rejects.toMatchObject({ code: 'VIEW_CHECKPOINT_GAP' });
+  for (const from of [0, 1]) {
+    const late = tail(log, { topics: [topic], from: { [partitionKey(topic, 0)]: from } });
+    await expect(late.done).rejects.toMatchObject({ code: 'VIEW_CHECKPOINT_GAP' });
+  }
   const intime = tail(log, { topics: [topic], from: { [partitionKey(topic, 0)]: 2 } });
   await expect.poll(() => intime.values(topic), poll).toEqual(['2', '3']);
   await intime.stop();
