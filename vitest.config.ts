@@ -11,6 +11,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [service],
           testTimeout: 20_000,
+          // Vitest leaves one core to itself, which on two cores means one file after the other.
+          maxWorkers: '100%',
           sequence: { groupOrder: 0 },
         },
       },
