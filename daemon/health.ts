@@ -9,6 +9,8 @@ interface Unit {
   state: UnitState;
   reason: string | null;
   connected: boolean;
+  /** Why the generation that readers see stands still here. */
+  changed: string | null;
   readonly lag: Map<number, number>;
   movedAt: number;
 }
@@ -42,6 +44,7 @@ export class Health {
       state: 'starting',
       reason: null,
       connected: false,
+      changed: null,
       lag: new Map(),
       movedAt: this.#now(),
     });
@@ -66,6 +69,12 @@ export class Health {
     unit.movedAt = this.#now();
   }
 
+  /** The view's definition is not the one that made what readers see; null when it is again. */
+  changed(view: string, reason: string | null): void {
+    const unit = this.#units.get(`view ${view}`);
+    if (unit) unit.changed = reason;
+  }
+
   revoked(view: string, partition: number): void {
     this.#units.get(`view ${view}`)?.lag.delete(partition);
   }
@@ -83,6 +92,7 @@ export class Health {
       const lag = [...unit.lag.values()].reduce((sum, n) => sum + n, 0);
       if (unit.state !== 'running')
         reasons.push({ kind, unit: name, reason: unit.reason ?? `is ${unit.state}` });
+      else if (unit.changed !== null) reasons.push({ kind, unit: name, reason: unit.changed });
       else if (unit.kind === 'source' && !unit.connected)
         reasons.push({ kind, unit: name, reason: 'the slot is not being read' });
       else if (lag > 0 && this.#now() - unit.movedAt > stuckAfterMs)

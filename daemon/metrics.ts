@@ -1,7 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { SourceObserver } from '../connectors/source/pump.ts';
+import type { GenerationId } from '../core/view.ts';
 import type { ViewObserver } from '../materializer/apply/observer.ts';
 import type { Health } from './health.ts';
+
+const ofGeneration = ['view', 'generation'] as const;
 
 /** Prometheus metrics of one process; docs/operations.md lists them. Recording is a few additions per batch. */
 export class Metrics {
@@ -26,27 +29,33 @@ export class Metrics {
     'Commit time of the newest durable transaction',
     ['source'],
   );
-  readonly #viewRecords = this.#counter('insideout_view_records_total', 'Records read for the view', [
-    'view',
-  ]);
-  readonly #viewRows = this.#counter('insideout_view_rows_total', 'Changes applied to the store', ['view']);
-  readonly #lag = this.#gauge('insideout_view_lag_records', 'Records that the view is behind', [
-    'view',
+  readonly #viewRecords = this.#counter(
+    'insideout_view_records_total',
+    'Records read for the view',
+    ofGeneration,
+  );
+  readonly #viewRows = this.#counter(
+    'insideout_view_rows_total',
+    'Changes applied to the store',
+    ofGeneration,
+  );
+  readonly #lag = this.#gauge('insideout_view_lag_records', 'Records that the generation is behind', [
+    ...ofGeneration,
     'partition',
   ]);
   readonly #applied = this.#gauge(
     'insideout_view_commit_timestamp_seconds',
     'Commit time of the newest applied record',
-    ['view'],
+    ofGeneration,
   );
   readonly #deadLetters = this.#counter('insideout_view_dead_letters_total', 'Records set aside', [
-    'view',
+    ...ofGeneration,
     'code',
   ]);
   readonly #retries = this.#counter(
     'insideout_view_retries_total',
     'Attempts that failed and were made again',
-    ['view'],
+    ofGeneration,
   );
 
   constructor(health: Health) {
@@ -69,34 +78,38 @@ export class Metrics {
     };
   }
 
-  view(view: string): ViewObserver {
+  /** Probes look only at the generation that readers see, which `visible` tells: the others may take their time. */
+  view(view: string, generation: GenerationId, visible: () => boolean): ViewObserver {
+    const labels = { view, generation };
     return {
       applied: (p) => {
-        this.#viewRecords.inc({ view }, p.records);
-        this.#viewRows.inc({ view }, p.rows);
-        this.#lag.set({ view, partition: p.partition }, p.lag);
-        if (p.committedAt !== null) this.#applied.set({ view }, p.committedAt / 1000);
-        this.#health.applied(view, p.partition, p.lag);
+        this.#viewRecords.inc(labels, p.records);
+        this.#viewRows.inc(labels, p.rows);
+        this.#lag.set({ ...labels, partition: p.partition }, p.lag);
+        if (p.committedAt !== null) this.#applied.set(labels, p.committedAt / 1000);
+        if (visible()) this.#health.applied(view, p.partition, p.lag);
       },
-      deadLettered: (_topic, code) => this.#deadLetters.inc({ view, code }),
+      deadLettered: (_topic, code) => this.#deadLetters.inc({ ...labels, code }),
       retrying: (error) => {
-        this.#retries.inc({ view });
-        this.#health.retrying(view, error.message);
+        this.#retries.inc(labels);
+        if (visible()) this.#health.retrying(view, error.message);
       },
-      recovered: () => this.#health.retrying(view, null),
+      recovered: () => {
+        if (visible()) this.#health.retrying(view, null);
+      },
       assigned: () => {},
       revoked: (_topic, partition) => {
-        this.#lag.remove({ view, partition });
-        this.#health.revoked(view, partition);
+        this.#lag.remove({ ...labels, partition });
+        if (visible()) this.#health.revoked(view, partition);
       },
     };
   }
 
-  #counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {
+  #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
   }
 
-  #gauge<L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> {
+  #gauge<L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> {
     return new Gauge({ name, help, labelNames, registers: [this.registry] });
   }
 }

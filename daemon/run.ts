@@ -1,15 +1,15 @@
-import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { pump } from '../connectors/source/pump.ts';
 import type { InsideoutError } from '../core/errors.ts';
-import { runGeneration } from '../materializer/apply/run-generation.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { Health } from './health.ts';
 import { serveHttp } from './http.ts';
 import type { Logger } from './logger.ts';
 import { Metrics } from './metrics.ts';
+import { SharedCatalog } from './shared-catalog.ts';
 import { type SupervisorEvents, supervise, type Unit } from './supervisor.ts';
-import { makeSource, openLog, openStore, type SourceHooks } from './wiring.ts';
+import { viewUnit } from './view-unit.ts';
+import { makeSource, openLog, type SourceHooks } from './wiring.ts';
 
 export interface DaemonOptions {
   readonly config: CheckedConfig;
@@ -28,9 +28,10 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   const { config, logger, signal } = options;
   const health = new Health();
   const metrics = new Metrics(health);
+  const catalog = new SharedCatalog(config);
   const units = [
     ...options.sources.map((name) => sourceUnit(name, options, metrics)),
-    ...options.views.map((view) => viewUnit(view, options, metrics)),
+    ...options.views.map((view) => viewUnit(view, { config, catalog, metrics, health, logger })),
   ];
   for (const unit of units) health.add(unit.kind, unit.name);
   const http = config.http === false ? null : await serveHttp(config.http, { health, metrics });
@@ -38,6 +39,7 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   try {
     return await supervise(units, { signal, events: events(health, logger) });
   } finally {
+    await catalog.close();
     await http?.close();
     logger.info('stopped');
   }
@@ -69,36 +71,6 @@ function sourceUnit(name: string, options: DaemonOptions, metrics: Metrics): Uni
           observe: metrics.source(name),
         });
       } finally {
-        await log.close();
-      }
-    },
-  };
-}
-
-function viewUnit(view: ViewDefinition, { config }: DaemonOptions, metrics: Metrics): Unit {
-  const { name } = view.shape;
-  return {
-    kind: 'view',
-    name,
-    run: async (signal) => {
-      const log = await openLog(config);
-      let store: ViewStore | null = null;
-      try {
-        store = await openStore(config, view.store);
-        const id = (await store.active(name)) ?? 1;
-        const generation = await store.open(view.shape, id);
-        await store.promote([{ view: view.shape, from: null, to: id }]);
-        await runGeneration({
-          view,
-          generation,
-          input: view.from as string,
-          group: `insideout.${name}.g${id}`,
-          log,
-          signal,
-          observe: metrics.view(name),
-        });
-      } finally {
-        await store?.close();
         await log.close();
       }
     },

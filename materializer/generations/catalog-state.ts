@@ -117,6 +117,8 @@ export function refusal(state: CatalogState, event: CatalogEvent): string | null
         if (!entry) return `"${view}" has no generation ${to}`;
         if (entry.state === 'retiring' || entry.state === 'retired')
           return `generation ${to} of "${view}" is ${entry.state}`;
+        if (event.type === 'promoted' && event.kind === 'first' && entry.state === 'active')
+          return `generation ${to} of "${view}" is active already`;
       }
       return null;
     case 'notPromoted':

@@ -45,6 +45,11 @@ export class Catalog {
     return this.#state;
   }
 
+  /** True once reading has failed: it then has to be opened anew. */
+  get failed(): boolean {
+    return this.#failure !== null;
+  }
+
   /** Reads up to what is there now. */
   async refresh(): Promise<CatalogState> {
     const end = (await this.#log.offsets([this.#topic])).get(`${this.#topic}/0`)?.end ?? 0;

@@ -1,9 +1,11 @@
-import type { GenerationId } from '../../core/view.ts';
+import type { GenerationId, ViewShape } from '../../core/view.ts';
 
 /** One generation of an epoch, as it was staged. It never changes afterwards. */
 export interface StagedGeneration {
   readonly view: string;
   readonly generation: GenerationId;
+  /** Its columns and key, by which it can be opened when the config has moved on. */
+  readonly shape: ViewShape;
   /** Name of the store in the config. */
   readonly store: string;
   /** Of the definition that makes its rows; only processes with that definition write to it. */

@@ -45,14 +45,14 @@ describe('probes', () => {
   test('a view that is behind is ready while it moves, and not when it is stuck', async () => {
     health.add('view', 'card');
     health.state(card, 'running');
-    metrics.view('card').applied({ ...progress, lag: 7 });
+    metrics.view('card', 1, () => true).applied({ ...progress, lag: 7 });
     expect((await ready()).status).toBe(200);
     now += 30_001;
     expect(await ready()).toEqual({
       status: 503,
       reasons: ['card: is 7 records behind and has not moved for 30 s'],
     });
-    metrics.view('card').applied({ ...progress, lag: 0 });
+    metrics.view('card', 1, () => true).applied({ ...progress, lag: 0 });
     now += 3_600_000;
     expect((await ready()).status).toBe(200);
   });
@@ -60,9 +60,9 @@ describe('probes', () => {
   test('a view whose store is waited for is not ready until it works again', async () => {
     health.add('view', 'card');
     health.state(card, 'running');
-    metrics.view('card').retrying(new Error('the store does not answer'));
+    metrics.view('card', 1, () => true).retrying(new Error('the store does not answer'));
     expect(await ready()).toEqual({ status: 503, reasons: ['card: the store does not answer'] });
-    metrics.view('card').recovered();
+    metrics.view('card', 1, () => true).recovered();
     expect((await ready()).status).toBe(200);
   });
 
@@ -72,21 +72,21 @@ describe('probes', () => {
     health.state({ kind: 'view', name: 'shop' }, 'stopped', 'the store is full');
     health.state(shop, 'running');
     metrics.source('shop').connected(true);
-    metrics.view('shop').recovered();
+    metrics.view('shop', 1, () => true).recovered();
     expect(await ready()).toEqual({ status: 503, reasons: ['shop: the store is full'] });
   });
 
   test('metrics tell of records, lag and dead letters, and forget a partition that went away', async () => {
     metrics.source('shop').appended(3, 100);
-    metrics.view('card').applied({ ...progress, lag: 7 });
-    metrics.view('card').deadLettered('t', 'RECORD_UNDECODABLE');
+    metrics.view('card', 1, () => true).applied({ ...progress, lag: 7 });
+    metrics.view('card', 1, () => true).deadLettered('t', 'RECORD_UNDECODABLE');
     const text = async () => (await fetch(`${http.url}/metrics`)).text();
     expect(await text()).toContain('insideout_source_records_total{source="shop"} 3');
-    expect(await text()).toContain('insideout_view_lag_records{view="card",partition="0"} 7');
+    expect(await text()).toContain('insideout_view_lag_records{view="card",generation="1",partition="0"} 7');
     expect(await text()).toContain(
-      'insideout_view_dead_letters_total{view="card",code="RECORD_UNDECODABLE"} 1',
+      'insideout_view_dead_letters_total{view="card",generation="1",code="RECORD_UNDECODABLE"} 1',
     );
-    metrics.view('card').revoked('t', 0);
+    metrics.view('card', 1, () => true).revoked('t', 0);
     expect(await text()).not.toContain('insideout_view_lag_records{');
   });
 

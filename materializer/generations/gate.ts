@@ -1,0 +1,217 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Generation } from '../../connectors/sink/view-store.ts';
+import { InsideoutError } from '../../core/errors.ts';
+import type { Offset, PartitionKey } from '../../core/position.ts';
+import type { GenerationId } from '../../core/view.ts';
+import type { Log } from '../../log/log.ts';
+import type { Catalog } from './catalog.ts';
+import { entryOf, type GenerationEntry } from './catalog-state.ts';
+import { type Comparison, compareGenerations } from './compare.ts';
+import type { GateFigures } from './events.ts';
+import { type GenerationProgress, lagOf, progressOf, reached, type StoreOf } from './progress.ts';
+
+export interface GateOptions {
+  /** The generations that are to be promoted together, every one behind the one that feeds it. */
+  readonly entries: readonly GenerationEntry[];
+  readonly catalog: Catalog;
+  /** Whether the contents are compared once the positions are well. */
+  readonly compare: boolean;
+  readonly log: Log;
+  readonly store: StoreOf;
+  /** Records that a generation may be behind the end of its input. */
+  readonly maxLag: number;
+  /** For how long it must not have been further behind, milliseconds. */
+  readonly steadyMs: number;
+  /** How long to wait for positions and lag, milliseconds; null for as long as it takes. */
+  readonly waitMs: number | null;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: ReadonlyMap<string, GenerationProgress>) => void;
+  readonly onCompare?: (view: string, rows: number) => void;
+}
+
+/** What the gate found of one view: figures for the history, and the difference to show to the operator. */
+export interface GateReport extends GateFigures {
+  readonly generation: GenerationId;
+  readonly blue: GenerationId | null;
+  /** A difference is expected, because this view or one that feeds it was defined anew. */
+  readonly changed: boolean;
+  readonly comparison: Comparison | null;
+}
+
+const pollMs = 100;
+
+/**
+ * Waits until every generation is at or past its blue in every partition and has kept its lag below the threshold
+ * for a while, then compares the contents. Nothing moves; whether it passed is in the reports.
+ */
+export async function passGate(options: GateOptions): Promise<GateReport[]> {
+  const blues = await Promise.all(options.entries.map((entry) => blueOf(entry, options)));
+  const missing = await settle(options, blues);
+  const reports: GateReport[] = [];
+  for (const [i, entry] of options.entries.entries())
+    reports.push(await judge(entry, { blue: blues[i]!, missing: missing.get(entry.view)!, options }));
+  return reports;
+}
+
+/** The generation that readers see, and what is known of it. */
+interface Blue {
+  readonly id: GenerationId | null;
+  readonly entry: GenerationEntry | null;
+  readonly generation: Generation | null;
+}
+
+async function blueOf(green: GenerationEntry, { catalog, store }: GateOptions): Promise<Blue> {
+  const opened = await store(green.store);
+  const id = await opened.active(green.view);
+  const entry = id === null ? null : entryOf(catalog.state, green.view, id);
+  // One that this catalog does not know was built from other offsets, and cannot be compared with.
+  return { id, entry, generation: entry && id !== null ? await opened.open(entry.shape, id) : null };
+}
+
+interface Behind {
+  readonly lag: number;
+  readonly missing: readonly string[];
+}
+
+/** Until positions and lag are well for long enough, or the time is up: what is missing of each view. */
+async function settle(options: GateOptions, blues: readonly Blue[]): Promise<Map<string, Behind>> {
+  const { waitMs, steadyMs, signal, onProgress } = options;
+  const started = performance.now();
+  let steadySince: number | null = null;
+  for (;;) {
+    const { behind, progress } = await look(options, blues);
+    onProgress?.(progress);
+    const now = performance.now();
+    const well = [...behind.values()].every((b) => b.missing.length === 0);
+    steadySince = well ? (steadySince ?? now) : null;
+    if (steadySince !== null && now - steadySince >= steadyMs) return behind;
+    if (waitMs !== null && now - started >= waitMs + steadyMs) {
+      if (!well) return behind;
+      const late = `has not kept up for ${steadyMs} ms yet`;
+      return new Map([...behind].map(([view, b]) => [view, { ...b, missing: [late] }]));
+    }
+    await wait(pollMs, undefined, { signal });
+  }
+}
+
+async function look(options: GateOptions, blues: readonly Blue[]) {
+  const { entries, log, store, maxLag } = options;
+  const behind = new Map<string, Behind>();
+  const progress = new Map<string, GenerationProgress>();
+  for (const [i, entry] of entries.entries()) {
+    const state = entryOf(options.catalog.state, entry.view, entry.generation)?.state;
+    if (state === 'retiring' || state === 'retired') throw retired(entry);
+    // Blue first: what green has reached afterwards is at least as far.
+    const targets = await targetsOf(entry, blues[i]!, options);
+    const found = await progressOf(entry, log, store);
+    progress.set(entry.view, found);
+    const lag = lagOf(found);
+    const missing: string[] = [];
+    if (!found.exists) missing.push('no process has begun to build it');
+    else if (lag === null) missing.push(`its input ${entry.input} does not exist yet`);
+    else {
+      if (!reached(entry, found, targets)) missing.push('is not as far as the active generation');
+      if (lag > maxLag) missing.push(`is ${lag} records behind, ${maxLag} are allowed`);
+    }
+    behind.set(entry.view, { lag: lag ?? 0, missing });
+  }
+  return { behind, progress };
+}
+
+/**
+ * Where a generation must be: where its blue is, when both read the same topic. One that reads another green's
+ * view topic must be at that topic's end: its upstream was looked at just before, and found past its own blue.
+ */
+async function targetsOf(
+  entry: GenerationEntry,
+  blue: Blue,
+  { entries, log }: GateOptions,
+): Promise<ReadonlyMap<PartitionKey, Offset>> {
+  if (entries.some((e) => e.output === entry.input)) {
+    const ends = await log.offsets([entry.input]);
+    return new Map([...ends].map(([key, { end }]) => [key, end]));
+  }
+  if (!blue.generation || blue.entry?.input !== entry.input) return new Map();
+  return blue.generation.checkpoint();
+}
+
+async function judge(
+  entry: GenerationEntry,
+  parts: { blue: Blue; missing: Behind; options: GateOptions },
+): Promise<GateReport> {
+  const { blue, options } = parts;
+  const changed = isChanged(entry, options);
+  const missing = [...parts.missing.missing];
+  let comparison: Comparison | null = null;
+  if (
+    options.compare &&
+    blue.entry &&
+    blue.generation &&
+    sameKey(blue.entry, entry) &&
+    missing.length === 0
+  ) {
+    const green = await (await options.store(entry.store)).open(entry.shape, entry.generation);
+    comparison = await compareGenerations(blue.generation, green, {
+      columns: commonColumns(blue.entry, entry),
+      signal: options.signal,
+      progress: (rows) => options.onCompare?.(entry.view, rows),
+    });
+  }
+  const differing = comparison ? total(comparison) : null;
+  if (differing && !changed)
+    missing.push(`${differing} rows differ from the active generation, though the definition is the same`);
+  return {
+    view: entry.view,
+    generation: entry.generation,
+    blue: blue.id,
+    changed,
+    comparison,
+    passed: missing.length === 0,
+    lag: parts.missing.lag,
+    rows: comparison?.rows ?? null,
+    differing,
+    missing,
+  };
+}
+
+export const total = ({ differences: d }: Comparison): number => d.onlyBlue + d.onlyGreen + d.changed;
+
+const sameKey = (blue: GenerationEntry, green: GenerationEntry): boolean =>
+  blue.shape.key.join() === green.shape.key.join() &&
+  blue.shape.key.every((name) => blue.shape.columns[name] === green.shape.columns[name]);
+
+const commonColumns = (blue: GenerationEntry, green: GenerationEntry): string[] =>
+  Object.keys(green.shape.columns).filter((name) => blue.shape.columns[name] === green.shape.columns[name]);
+
+/** A view is changed when its definition is, or that of a view in the same epoch that feeds it. */
+function isChanged(entry: GenerationEntry, options: GateOptions): boolean {
+  const active = options.catalog.state.generations.find((g) => g.view === entry.view && g.state === 'active');
+  if (active?.fingerprint !== entry.fingerprint) return true;
+  const upstream = options.entries.find((e) => e.output === entry.input);
+  return upstream ? isChanged(upstream, options) : false;
+}
+
+const retired = ({ view, generation }: GenerationEntry): InsideoutError =>
+  new InsideoutError('CATALOG_CONFLICT', `Generation ${generation} of "${view}" was retired meanwhile.`, {
+    hint: 'Look at `insideout history`; rebuild the view again if it is still wanted.',
+  });
+
+/** What the gate says, when it did not pass. */
+export function refused(reports: readonly GateReport[]): InsideoutError {
+  const lines = reports
+    .filter((r) => !r.passed)
+    .map((r) => `generation ${r.generation} of "${r.view}" ${r.missing.join(', and ')}`);
+  return new InsideoutError('VIEW_GATE', `Not promoted: ${lines.join('; ')}.`, {
+    hint: 'Wait for it with --wait, look at `insideout generations`, or promote it as it is with --force.',
+  });
+}
+
+/** The figures of a report that history keeps: no keys, no values. */
+export const figures = (report: GateReport): GateFigures => ({
+  view: report.view,
+  passed: report.passed,
+  lag: report.lag,
+  rows: report.rows,
+  differing: report.differing,
+  missing: report.missing,
+});
