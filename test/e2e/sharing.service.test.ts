@@ -44,7 +44,7 @@ test.each(logs)(
       const text = await fetch(`http://127.0.0.1:${port}/metrics`)
         .then((r) => r.text())
         .catch(() => '');
-      return Number(/insideout_view_records_total\{view="t"\} (\d+)/.exec(text)?.[1] ?? 0);
+      return Number(/insideout_view_records_total\{view="t",generation="1"\} (\d+)/.exec(text)?.[1] ?? 0);
     };
     const store = await openSqliteStore({ path: join(folder, 'views.db') });
     try {
