@@ -12,11 +12,13 @@ export class SharedCatalog {
     this.#config = config;
   }
 
-  /** Opens it when it is needed, and anew after it failed. */
-  async get(): Promise<{ log: Log; catalog: Catalog }> {
-    const opened = await this.#opened?.catch(() => null);
-    if (opened && !opened.catalog.failed) return opened;
-    this.#opened = this.#open(opened ?? null);
+  /** Opens it when it is needed, and anew after it failed. Callers at the same time get the same one. */
+  get(): Promise<{ log: Log; catalog: Catalog }> {
+    const former = this.#opened;
+    this.#opened = (async () => {
+      const opened = (await former?.catch(() => null)) ?? null;
+      return opened && !opened.catalog.failed ? opened : this.#open(opened);
+    })();
     return this.#opened;
   }
 
