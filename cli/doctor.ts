@@ -1,3 +1,5 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Finding } from '../connectors/source/source.ts';
 import { type InsideoutError, toInsideoutError } from '../core/errors.ts';
@@ -29,7 +31,7 @@ const sources = (loaded: CheckedConfig): Promise<Finding[]>[] =>
 async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
   const findings: Finding[] = [];
   const file = missingFile(loaded.log);
-  if (file !== null) return [fine('log', `The file ${file} will be created at the first start.`)];
+  if (file !== null) return [toBeCreated('log', file)];
   try {
     const log = await openLog(loaded);
     try {
@@ -68,7 +70,7 @@ function missingTopic(topic: string, hasSource: boolean): Finding {
 const stores = (loaded: CheckedConfig): Promise<Finding[]>[] =>
   Object.entries(loaded.stores).map(async ([name, store]) => {
     const file = missingFile(store);
-    if (file !== null) return [fine(`store ${name}`, `The file ${file} will be created at the first start.`)];
+    if (file !== null) return [toBeCreated(`store ${name}`, file)];
     try {
       const opened = await openStore(loaded, name);
       try {
@@ -81,6 +83,27 @@ const stores = (loaded: CheckedConfig): Promise<Finding[]>[] =>
       return [failed(`store ${name}`, toInsideoutError(error))];
     }
   });
+
+/** Whether a file can be created is asked of the nearest folder that is there, and nothing is created for it. */
+function toBeCreated(check: string, file: string): Finding {
+  let folder = dirname(resolve(file));
+  while (!existsSync(folder)) folder = dirname(folder);
+  try {
+    if (!statSync(folder).isDirectory()) return cannotBeCreated(check, file, `${folder} is no folder`);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+    return fine(check, `The file ${file} will be created at the first start.`);
+  } catch {
+    return cannotBeCreated(check, file, `${folder} cannot be written`);
+  }
+}
+
+const cannotBeCreated = (check: string, file: string, reason: string): Finding => ({
+  check,
+  ok: false,
+  severity: 'error',
+  message: `The file ${file} cannot be created: ${reason}.`,
+  mend: 'Correct the path in the config, or let this account write there.',
+});
 
 function line(f: Finding): string {
   const mark = f.severity === 'error' ? 'fail' : f.severity === 'warning' ? 'warn' : 'ok  ';
