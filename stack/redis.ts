@@ -19,6 +19,7 @@ export const redis: Server = {
 };
 
 export interface RunningRedis {
+  /** Holds the password, if there is one. */
   readonly url: string;
   kill(): Promise<void>;
   restart(): Promise<void>;
@@ -26,16 +27,21 @@ export interface RunningRedis {
 }
 
 /** A private Redis that writes everything down before it answers, for tests that take it away. */
-export async function startRedis(): Promise<RunningRedis> {
+export async function startRedis(options: { password?: string } = {}): Promise<RunningRedis> {
+  const { password } = options;
   const folder = mkdtempSync(join(tmpdir(), 'insideout-redis-'));
   const ownPort = await freePort();
-  const url = `redis://127.0.0.1:${ownPort}`;
+  const url = `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${ownPort}`;
   const log = join(folder, 'redis.log');
   let pid = 0;
   const start = async () => {
     pid = startDetached(
       await binary(),
-      [...args(ownPort, folder), '--appendonly', 'yes', '--appendfsync', 'always'],
+      [
+        ...args(ownPort, folder),
+        ...['--appendonly', 'yes', '--appendfsync', 'always'],
+        ...(password === undefined ? [] : ['--requirepass', password]),
+      ],
       { log },
     );
     await untilReady(() => ping(url), { pid, name: 'Redis', log, seconds: 20 });

@@ -1,10 +1,15 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import { type RunningPostgres, startPostgres } from '../../stack/postgres.ts';
-import { startCli } from '../support/cli.ts';
+import { type RunningRedis, startRedis } from '../../stack/redis.ts';
+import { runCli, startCli } from '../support/cli.ts';
+import { createDatabase } from '../support/database.ts';
+import { eventually } from '../support/eventually.ts';
+import { viewRows } from '../support/view-rows.ts';
 
 const secret = 'correct-horse-battery';
 let server: RunningPostgres;
@@ -21,26 +26,31 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** Runs `source run` on the url; resolves with the exit code and all that was printed. */
-async function run(url: string, source: object = { tables: ['public.t'] }) {
+/** A folder with this config and an embedded Log. YAML is a superset of JSON. */
+function project(config: object): string {
   const folder = mkdtempSync(join(tmpdir(), 'insideout-refusal-'));
-  const config = {
-    sources: { shop: { kind: 'postgres', url, ...source } },
-    log: { kind: 'embedded', path: 'log.db' },
-    http: false,
-  };
-  writeFileSync(join(folder, 'insideout.config.yaml'), JSON.stringify(config));
-  const cli = startCli(['source', 'run'], { cwd: folder });
-  const code = await cli.exited;
-  return { code, output: cli.output() };
+  const whole = { log: { kind: 'embedded', path: 'log.db' }, http: false, ...config };
+  writeFileSync(join(folder, 'insideout.config.yaml'), JSON.stringify(whole));
+  return folder;
 }
+
+/** Runs `source run` on the url; resolves with the exit code and all that was printed. */
+const run = (url: string, source: object = { tables: ['public.t'] }) =>
+  runCli(['source', 'run'], {
+    cwd: project({ sources: { shop: { kind: 'postgres', url, ...source } } }),
+  });
+
+const shape = { name: 't', key: ['id'], columns: { id: 'bigint', v: 'text' } } as const;
 
 function expectOneSentence({ output }: { output: string }, message: RegExp, mend: RegExp): void {
   const plain = output.split('\n').filter((line) => !line.startsWith('{') && line !== '');
   expect(plain).toEqual([expect.stringMatching(message), expect.stringMatching(mend)]);
-  expect(output).not.toMatch(/\n\s+at /);
+  expectNoStack(output);
   expect(output).not.toContain(secret);
 }
+
+/** Neither as text nor inside a JSON line. */
+const expectNoStack = (output: string) => expect(output).not.toMatch(/(\n|\\n)\s+at /);
 
 test('a wrong password is for an operator: exit code 3, one sentence, the mend, and no secret', async () => {
   const result = await run(server.url.replace(secret, `${secret}-wrong`));
@@ -72,4 +82,164 @@ test('a config with several mistakes lists them all and exits with 2', async () 
   expect(result.output).toContain('sources.shop.tabels');
   expect(result.output).toContain('sources.shop.partitions');
   expect(result.output).not.toContain(secret);
+});
+
+test('a missing publication is for an operator, with the statement that mends it, and nothing half-made stays', async () => {
+  const db = await createDatabase();
+  try {
+    await db.client.query('create table t (id int primary key)');
+    const slot = `slot_${db.name}`;
+    const result = await run(db.url, { publication: 'absent', slot });
+    expect(result.code).toBe(3);
+    expectOneSentence(
+      result,
+      /^error: The publication "absent" does not exist\.$/,
+      /^mend: Run: CREATE PUBLICATION "absent" FOR TABLE/,
+    );
+    const left = () =>
+      db.client.query(
+        `select slot_name from pg_replication_slots where database = current_database()
+         union all select pubname from pg_publication`,
+      );
+    expect((await left()).rows).toEqual([]);
+
+    // The mend, followed to the letter, mends it.
+    await db.client.query('CREATE PUBLICATION "absent" FOR TABLE t');
+    const folder = project({
+      sources: { shop: { kind: 'postgres', url: db.url, publication: 'absent', slot } },
+    });
+    const source = startCli(['source', 'run'], { cwd: folder });
+    await eventually('it captures', () => source.output().includes('snapshot of a table is read'));
+    expect(await source.end('SIGTERM')).toBe(0);
+  } finally {
+    await db.drop();
+  }
+});
+
+describe('a SQLite store that cannot be opened', () => {
+  const unopenable: [string, string, (path: string) => void][] = [
+    ['lies below a file', 'insideout.config.yaml/views.db', () => {}],
+    ['is a folder', 'folder', (path) => mkdirSync(path)],
+    // No account may create folders there, so this holds for root as well.
+    ['lies in a folder that cannot be made', '/proc/no/such/folder/views.db', () => {}],
+    ['is no SQLite file', 'notes', (path) => writeFileSync(path, 'n'.repeat(5000))],
+  ];
+
+  test.each(unopenable)(
+    'when its path %s, is refused with one sentence and the mend',
+    async (_name, path, prepare) => {
+      const folder = project({
+        stores: { broken: { kind: 'sqlite', path } },
+        views: [{ ...shape, from: 'shop.public.t', store: 'broken' }],
+      });
+      prepare(join(folder, path));
+      const result = await runCli(['view', 'run'], { cwd: folder });
+      expect(result.code).toBe(3);
+      expectOneSentence(
+        result,
+        /^error: The SQLite file .+ cannot be written \([A-Z_]+\)\.$/,
+        /^mend: Check that the folder exists, is writable/,
+      );
+    },
+  );
+
+  test.each(unopenable.filter(([, path]) => !path.startsWith('/proc')))(
+    'is found by doctor when its path %s',
+    async (_name, path, prepare) => {
+      const folder = project({ stores: { broken: { kind: 'sqlite', path } } });
+      prepare(join(folder, path));
+      const doctor = await runCli(['doctor'], { cwd: folder });
+      expect(doctor.code).toBe(3);
+      expect(doctor.output).toMatch(/^fail {2}store broken: The (SQLite )?file .+\n +mend: .+/m);
+      expectNoStack(doctor.output);
+    },
+  );
+
+  test('stops no other view, and not the source', async () => {
+    const db = await createDatabase();
+    const view = (store: string) => ({ ...shape, name: `t_${store}`, from: 'shop.public.t', store });
+    const folder = project({
+      sources: { shop: { kind: 'postgres', url: db.url, tables: ['public.t'], slot: `slot_${db.name}` } },
+      stores: {
+        broken: { kind: 'sqlite', path: 'insideout.config.yaml/views.db' },
+        whole: { kind: 'sqlite', path: 'views.db' },
+      },
+      views: [view('broken'), view('whole')],
+    });
+    await db.client.query("create table t (id bigint primary key, v text); insert into t values (1, 'a')");
+    const up = startCli(['up', '--http-port', '0'], { cwd: folder });
+    const store = await openSqliteStore({ path: join(folder, 'views.db') });
+    const rows = () => viewRows(store, { ...shape, name: 't_whole' });
+    try {
+      await eventually('the view is refused', () => up.output().includes('STORE_REFUSED'));
+      await db.client.query("insert into t values (2, 'b')");
+      await eventually('the other view goes on', async () => (await rows())?.length === 2);
+      const url = /"address":"([^"]+)"/.exec(up.output())?.[1];
+      const ready = await fetch(`${url}/readyz`);
+      expect(ready.status).toBe(503);
+      expect(((await ready.json()) as { waitingFor: { unit: string }[] }).waitingFor).toMatchObject([
+        { kind: 'view', unit: 't_broken' },
+      ]);
+      expect(await up.end('SIGTERM')).toBe(3);
+      expectOneSentence({ output: up.output() }, /^error: The SQLite file /, /^mend: Check that the folder/);
+    } finally {
+      up.child.kill('SIGKILL');
+      await store.close();
+      await db.drop();
+    }
+  });
+});
+
+describe('a Redis that asks for a password', () => {
+  const prefix = 'refusals:';
+  const commands = [
+    ['view', 'run'],
+    ['get', 't', '1'],
+  ];
+  let redis: RunningRedis;
+  beforeAll(async () => {
+    redis = await startRedis({ password: secret });
+  });
+  afterAll(async () => {
+    await redis?.stop();
+  });
+  const projectOf = (url: string) =>
+    project({
+      stores: { remote: { kind: 'redis', url, prefix } },
+      views: [{ ...shape, from: 'shop.public.t', store: 'remote' }],
+    });
+
+  test.each([
+    ['no password', 'NOAUTH', (url: string) => url.replace(`:${secret}@`, '')],
+    ['another password', 'WRONGPASS', (url: string) => url.replace(secret, `${secret}-wrong`)],
+    ['an account that it does not have', 'WRONGPASS', (url: string) => url.replace('//:', '//nobody:')],
+  ])('is for an operator when it is given %s (%s)', async (_what, code, change) => {
+    const cwd = projectOf(change(redis.url));
+    for (const command of commands) {
+      const result = await runCli(command, { cwd });
+      expect(result.code).toBe(3);
+      expectOneSentence(
+        result,
+        new RegExp(
+          `^error: Redis at 127\\.0\\.0\\.1:\\d+ refused the user or the password \\(${code}\\)\\.$`,
+        ),
+        /^mend: Correct the user and the password in the store's url\.$/,
+      );
+    }
+    const status = await runCli(['status', '--json'], { cwd });
+    const doctor = await runCli(['doctor'], { cwd });
+    expect([status.code, doctor.code]).toEqual([1, 3]);
+    for (const { output } of [status, doctor]) {
+      expect(output).toContain(`refused the user or the password (${code})`);
+      expect(output).not.toContain(secret);
+      expectNoStack(output);
+    }
+  });
+
+  test('answers when it gets the right one, and is still not shown', async () => {
+    const doctor = await runCli(['doctor'], { cwd: projectOf(redis.url), env: { LOG_LEVEL: 'debug' } });
+    expect(doctor.code).toBe(0);
+    expect(doctor.output).toMatch(/^ok {4}store remote: /m);
+    expect(doctor.output).not.toContain(secret);
+  });
 });
