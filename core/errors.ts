@@ -25,6 +25,7 @@ export const errorCodes = {
   LOG_TOPIC: ['operator', 'a topic cannot be created or has the wrong shape'],
   LOG_RECORD_TOO_LARGE: ['never', 'a record is larger than the Log takes'],
   LOG_CLOSED: ['never', 'the Log was used after it was closed'],
+  LOG_FENCED: ['operator', 'another process took over the right to append under this id'],
   SCHEMA_INCOMPATIBLE: ['operator', 'the schema registry refused a schema as incompatible'],
   SCHEMA_UNREACHABLE: ['backoff', 'the schema registry does not answer'],
   SCHEMA_UNKNOWN: ['never', 'a record names a schema that the registry does not have'],

@@ -65,6 +65,22 @@ export interface ConsumeRequest {
   readonly signal: AbortSignal;
 }
 
+/** Appends under an id that has one writer at a time (`Log.fencedWriter`). */
+export interface FencedWriter {
+  /**
+   * All or nothing, over all topics and partitions: durable when it resolves, and visible to readers only whole.
+   * Records of a partition keep the order of the array and of earlier calls. One call at a time.
+   *
+   * Errors: `LOG_FENCED` once a later writer has the id; of this call nothing lands then. After any other error
+   * this call's records are in the Log either all or not at all. In both cases this writer is of no more use: every
+   * later call rejects with the same error, and appending goes on with a new writer of the same id.
+   */
+  append(records: readonly LogRecord[]): Promise<void>;
+
+  /** Releases what it holds. The id stays with this writer until another is opened. */
+  close(): Promise<void>;
+}
+
 /**
  * The Log: topics of partitions of records, durable and replayable, with the schemas of what they hold.
  *
@@ -84,6 +100,13 @@ export interface Log {
   topics(): Promise<string[]>;
 
   /**
+   * Removes topics with all their records. Missing ones are ignored. Resolves when they can no longer be listed;
+   * a topic of the same name may then be created anew and begins at offset 0. Whoever still reads one ends with
+   * `LOG_TOPIC`.
+   */
+  deleteTopics(names: readonly string[]): Promise<void>;
+
+  /**
    * Appends records and resolves once all of them are durable. Within a partition records keep the order of
    * the array, and of earlier calls that were made before this one, also when those are still in flight.
    * A rejected call may have appended some of its records; appending them again doubles records, and since a
@@ -94,6 +117,13 @@ export interface Log {
 
   /** Makes `append` usable again after it rejected. The caller then appends again from its last durable point. */
   recover(): Promise<void>;
+
+  /**
+   * Takes over the right to append under this id: a writer that was opened earlier with the same id, by whatever
+   * process, is refused from here on with `LOG_FENCED`, and what it has not finished by now never lands. Opening
+   * takes the right without asking, so who opens must find out *afterwards* that the work is still its own.
+   */
+  fencedWriter(id: string): Promise<FencedWriter>;
 
   /**
    * Reads until the signal aborts, then ends without an error. Batches of one partition come in order; the

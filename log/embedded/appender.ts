@@ -1,9 +1,8 @@
 import type Database from 'better-sqlite3';
-import { InsideoutError } from '../../core/errors.ts';
+import type { InsideoutError } from '../../core/errors.ts';
 import type { LogRecord } from '../log.ts';
-import { classifySqlite, partitionTable } from './database.ts';
-import { encodeHeaders } from './headers.ts';
-import type { Topics } from './topics.ts';
+import { classifySqlite } from './database.ts';
+import type { RecordWriter } from './record-writer.ts';
 
 interface Waiting {
   readonly records: readonly LogRecord[];
@@ -11,26 +10,29 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+export interface AppenderParts {
+  readonly db: Database.Database;
+  readonly writer: RecordWriter;
+  readonly path: string;
+  /** Called after each transaction. */
+  appended(): void;
+}
+
 /** Writes appended records: calls that come while others wait share one transaction, hence one fsync. */
 export class Appender {
   readonly #db: Database.Database;
-  readonly #topics: Topics;
+  readonly #writer: RecordWriter;
   readonly #path: string;
-  readonly #select: Database.Statement<[number, number], { next: number }>;
-  readonly #move: Database.Statement;
-  readonly #inserts = new Map<string, Database.Statement>();
   readonly #appended: () => void;
   #waiting: Waiting[] = [];
   #scheduled = false;
   #failed: InsideoutError | null = null;
 
-  constructor(parts: { db: Database.Database; topics: Topics; path: string; appended: () => void }) {
+  constructor(parts: AppenderParts) {
     this.#db = parts.db;
-    this.#topics = parts.topics;
+    this.#writer = parts.writer;
     this.#path = parts.path;
-    this.#appended = parts.appended;
-    this.#select = parts.db.prepare('select next from ends where topic_id = ? and partition = ?');
-    this.#move = parts.db.prepare('update ends set next = ? where topic_id = ? and partition = ?');
+    this.#appended = () => parts.appended();
   }
 
   append(records: readonly LogRecord[]): Promise<void> {
@@ -54,7 +56,7 @@ export class Appender {
     this.#waiting = [];
     if (waiting.length === 0) return;
     try {
-      this.#db.transaction(() => this.#write(waiting)).immediate();
+      this.#db.transaction(() => this.#writer.write(waiting.map((w) => w.records))).immediate();
     } catch (error) {
       // Latched: what was called later must not overtake what was lost here.
       this.#failed = classifySqlite(error, this.#path);
@@ -63,52 +65,5 @@ export class Appender {
     }
     for (const { resolve } of waiting) resolve();
     this.#appended();
-  }
-
-  #write(waiting: readonly Waiting[]): void {
-    const next = new Map<
-      string,
-      { topicId: number; partition: number; offset: number; insert: Database.Statement }
-    >();
-    for (const { records } of waiting)
-      for (const record of records) {
-        const name = `${record.topic}/${record.partition}`;
-        let end = next.get(name);
-        if (!end) {
-          end = this.#end(record);
-          next.set(name, end);
-        }
-        end.insert.run(
-          end.offset++,
-          record.key,
-          record.value,
-          encodeHeaders(record.headers),
-          record.timestamp,
-        );
-      }
-    for (const end of next.values()) this.#move.run(end.offset, end.topicId, end.partition);
-  }
-
-  /** Read inside the transaction each time, because another process may have appended. */
-  #end(record: LogRecord) {
-    const topic = this.#topics.get(record.topic);
-    const end = this.#select.get(topic.id, record.partition);
-    if (!end)
-      throw new InsideoutError(
-        'LOG_TOPIC',
-        `The topic "${record.topic}" has no partition ${record.partition}.`,
-        {
-          hint: 'Choose partitions with the count that the Log reports.',
-        },
-      );
-    const table = partitionTable(topic.id, record.partition);
-    let insert = this.#inserts.get(table);
-    if (!insert) {
-      insert = this.#db.prepare(
-        `insert into ${table} (offset, key, value, headers, timestamp) values (?, ?, ?, ?, ?)`,
-      );
-      this.#inserts.set(table, insert);
-    }
-    return { topicId: topic.id, partition: record.partition, offset: end.next, insert };
   }
 }

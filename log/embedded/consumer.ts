@@ -132,7 +132,8 @@ function read(db: Database.Database, reader: Reader, decoder: HeadersDecoder): R
   // The end first: what is appended in between is then part of the next batch's lag, never skipped.
   const end = db
     .prepare<[number, number], { next: number }>('select next from ends where topic_id = ? and partition = ?')
-    .get(topic.id, partition)!.next;
+    .get(topic.id, partition)?.next;
+  if (end === undefined) throw deleted(topic.name);
   if (from > end) throw pastEnd(topic.name, partition, from);
   if (from === end) return { topic: topic.name, partition, records: [], next: from, end };
   const records: StoredRecord[] = [];
@@ -160,6 +161,12 @@ function read(db: Database.Database, reader: Reader, decoder: HeadersDecoder): R
       ? Math.max(end, (last?.offset ?? 0) + 1)
       : last.offset + 1;
   return { topic: topic.name, partition, records, next, end: Math.max(end, next) };
+}
+
+function deleted(topic: string): InsideoutError {
+  return new InsideoutError('LOG_TOPIC', `The topic "${topic}" was deleted while it was read.`, {
+    hint: 'Read the topic that took its place, or start what writes it.',
+  });
 }
 
 function gap(topic: string, partition: number, from: Offset): InsideoutError {

@@ -72,6 +72,11 @@ const schema = `
     grp text not null, topic text not null, partition integer not null, owner text not null, expires integer not null,
     primary key (grp, topic, partition)
   ) without rowid;
+  create table if not exists fences (id text primary key, epoch integer not null) without rowid;
+  -- Partitions of deleted topics whose records are still to be removed.
+  create table if not exists dropped (topic_id integer not null, partition integer not null, primary key (topic_id, partition)) without rowid;
+  -- The highest topic id that was ever deleted: an id stands for one topic for ever.
+  create table if not exists last_deleted (only integer primary key check (only = 0), topic_id integer not null);
 `;
 
 /** Each partition has a table of its own, so that an append goes to the end and a read is one range. */

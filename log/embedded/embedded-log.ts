@@ -1,12 +1,15 @@
 import type Database from 'better-sqlite3';
 import { InsideoutError } from '../../core/errors.ts';
 import type { Offset } from '../../core/position.ts';
-import type { ConsumeRequest, Log, LogRecord, RecordBatch, TopicSpec } from '../log.ts';
-import { Appender } from './appender.ts';
+import type { ConsumeRequest, FencedWriter, Log, LogRecord, RecordBatch, TopicSpec } from '../log.ts';
+import { Appender, type AppenderParts } from './appender.ts';
 import { clean } from './compaction.ts';
 import { consume } from './consumer.ts';
 import { classifySqlite, closed, openDatabase, partitionTable } from './database.ts';
+import { removeDropped } from './dropping.ts';
+import { openFencedWriter } from './fenced-writer.ts';
 import { Janitor } from './janitor.ts';
+import { RecordWriter } from './record-writer.ts';
 import { EmbeddedSchemas } from './schemas.ts';
 import { Topics } from './topics.ts';
 import { Watcher } from './watcher.ts';
@@ -28,6 +31,7 @@ export class EmbeddedLog implements Log {
   readonly #path: string;
   readonly #db: Database.Database;
   readonly #topics: Topics;
+  readonly #parts: AppenderParts;
   readonly #appender: Appender;
   readonly #watcher: Watcher;
   readonly #janitor: Janitor;
@@ -43,12 +47,13 @@ export class EmbeddedLog implements Log {
       everyMs: options.cleanEveryMs ?? 60_000,
     });
     this.schemas = new EmbeddedSchemas(this.#db);
-    this.#appender = new Appender({
+    this.#parts = {
       db: this.#db,
-      topics: this.#topics,
+      writer: new RecordWriter(this.#db, this.#topics),
       path: options.path,
       appended: () => this.#watcher.wake(),
-    });
+    };
+    this.#appender = new Appender(this.#parts);
   }
 
   async ensureTopics(topics: readonly TopicSpec[]): Promise<void> {
@@ -66,6 +71,20 @@ export class EmbeddedLog implements Log {
 
   async topics(): Promise<string[]> {
     return this.#guard(() => this.#topics.all().map((t) => t.name));
+  }
+
+  async deleteTopics(names: readonly string[]): Promise<void> {
+    this.#guard(() => this.#topics.remove(names));
+    this.#watcher.wake();
+    try {
+      await removeDropped(this.#db);
+    } catch (error) {
+      throw classifySqlite(error, this.#path);
+    }
+  }
+
+  async fencedWriter(id: string): Promise<FencedWriter> {
+    return this.#guard(() => openFencedWriter(this.#parts, id));
   }
 
   append(records: readonly LogRecord[]): Promise<void> {

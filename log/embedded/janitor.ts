@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { clean } from './compaction.ts';
+import { removeDropped } from './dropping.ts';
 import type { Topic, Topics } from './topics.ts';
 
 /** A topic is cleaned once it has grown by half of what it held, or by this much, whichever is more. */
@@ -23,8 +24,12 @@ export class Janitor {
     clearInterval(this.#timer);
   }
 
-  /** Looks at the next topic. A file that is busy or gone is left for the next round. */
+  /**
+   * Removes what a process that ended early left of deleted topics, and looks at the next topic. A file that is
+   * busy or gone is left for the next round.
+   */
   round(): void {
+    removeDropped(this.#db).catch(() => {});
     try {
       const topics = this.#topics.all();
       const topic = topics[this.#turn++ % topics.length];

@@ -11,25 +11,20 @@ export interface Topic {
   readonly retentionMs: number;
 }
 
-/** The topics of the file; other processes may add some, so a miss looks again. */
+/** The topics of the file. Other processes add and delete some, so each question is asked of the file. */
 export class Topics {
   readonly #db: Database.Database;
-  readonly #known = new Map<string, Topic>();
+  readonly #select: Database.Statement<[string], Topic>;
 
   constructor(db: Database.Database) {
     this.#db = db;
+    this.#select = db.prepare(
+      'select id, name, partitions, cleanup, retention_ms as retentionMs from topics where name = ?',
+    );
   }
 
   find(name: string): Topic | null {
-    const known = this.#known.get(name);
-    if (known) return known;
-    const topic = this.#db
-      .prepare<[string], Topic>(
-        'select id, name, partitions, cleanup, retention_ms as retentionMs from topics where name = ?',
-      )
-      .get(name);
-    if (topic) this.#known.set(name, topic);
-    return topic ?? null;
+    return this.#select.get(name) ?? null;
   }
 
   get(name: string): Topic {
@@ -56,6 +51,30 @@ export class Topics {
       .immediate();
   }
 
+  /** Forgets the topics; their records wait in `dropped` for `removeDropped`. Missing ones are ignored. */
+  remove(names: readonly string[]): void {
+    this.#db
+      .transaction(() => {
+        for (const topic of names.map((name) => this.find(name))) if (topic) this.#remove(topic);
+      })
+      .immediate();
+  }
+
+  #remove(topic: Topic): void {
+    this.#db
+      .prepare('insert into dropped select topic_id, partition from ends where topic_id = ?')
+      .run(topic.id);
+    for (const table of ['ends', 'cleanings'])
+      this.#db.prepare(`delete from ${table} where topic_id = ?`).run(topic.id);
+    this.#db.prepare('delete from topics where id = ?').run(topic.id);
+    this.#db
+      .prepare(
+        `insert into last_deleted values (0, ?)
+         on conflict do update set topic_id = max(topic_id, excluded.topic_id)`,
+      )
+      .run(topic.id);
+  }
+
   #ensure(spec: TopicSpec): void {
     const existing = this.find(spec.name);
     if (existing) {
@@ -68,10 +87,17 @@ export class Topics {
         },
       );
     }
-    const { lastInsertRowid } = this.#db
-      .prepare('insert into topics (name, partitions, cleanup, retention_ms) values (?, ?, ?, ?)')
-      .run(spec.name, spec.partitions, spec.cleanup, spec.retentionMs ?? -1);
-    const id = Number(lastInsertRowid);
+    // Never an id of a topic that was deleted: who still reads or appends by it must not meet the new one.
+    const id = this.#db
+      .prepare<[], number>(
+        `select 1 + max((select coalesce(max(id), 0) from topics),
+                        (select coalesce(max(topic_id), 0) from last_deleted))`,
+      )
+      .pluck()
+      .get()!;
+    this.#db
+      .prepare('insert into topics (id, name, partitions, cleanup, retention_ms) values (?, ?, ?, ?, ?)')
+      .run(id, spec.name, spec.partitions, spec.cleanup, spec.retentionMs ?? -1);
     for (let partition = 0; partition < spec.partitions; partition++) {
       this.#db.exec(partitionDdl(id, partition));
       this.#db.prepare('insert into ends (topic_id, partition, next) values (?, ?, 0)').run(id, partition);

@@ -1,7 +1,8 @@
-import { CompressionTypes, type Kafka, type Producer, type TopicMessages } from 'kafkajs';
-import { InsideoutError } from '../../core/errors.ts';
+import type { Kafka, Producer } from 'kafkajs';
+import type { InsideoutError } from '../../core/errors.ts';
 import type { LogRecord } from '../log.ts';
-import { classifyKafka } from './kafka-errors.ts';
+import { explicitPartitioner, sendConfirmed } from './confirmed-send.ts';
+import { type ExistingTopics, ProducerTopics } from './producer-topics.ts';
 import { requests } from './requests.ts';
 
 interface Waiting {
@@ -15,6 +16,7 @@ export interface AppenderParts {
   readonly compression: 'none' | 'gzip';
   /** Reads max.message.bytes of the topics, and answers for each of them. */
   limits(topics: ReadonlySet<string>): Promise<(topic: string) => number>;
+  readonly existing: ExistingTopics;
 }
 
 /**
@@ -25,6 +27,7 @@ export interface AppenderParts {
  */
 export class KafkaAppender {
   readonly #parts: AppenderParts;
+  readonly #topics: ProducerTopics;
   #waiting: Waiting[] = [];
   #sending: Promise<void> | null = null;
   #producer: Promise<Producer> | null = null;
@@ -33,6 +36,7 @@ export class KafkaAppender {
 
   constructor(parts: AppenderParts) {
     this.#parts = parts;
+    this.#topics = new ProducerTopics(parts.existing);
   }
 
   append(records: readonly LogRecord[]): Promise<void> {
@@ -59,17 +63,17 @@ export class KafkaAppender {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting;
       this.#waiting = [];
+      const topics = new Set<string>();
+      for (const { records } of waiting) for (const { topic } of records) topics.add(topic);
       try {
-        const topics = new Set<string>();
-        for (const { records } of waiting) for (const { topic } of records) topics.add(topic);
         const limit = await this.#parts.limits(topics);
-        this.#producer ??= connect(this.#parts.kafka);
-        const producer = await this.#producer;
+        const producer = await this.#producerFor(topics);
         const records = waiting.length === 1 ? waiting[0]!.records : waiting.flatMap((w) => w.records);
-        for (const request of requests(records, limit)) await this.#sendRequest(producer, request);
+        for (const topicMessages of requests(records, limit))
+          await sendConfirmed(producer, { topicMessages, compression: this.#parts.compression });
         for (const { resolve } of waiting) resolve();
       } catch (error) {
-        this.#failed = classifyKafka(error, 'appending records');
+        this.#failed = await this.#topics.classify(error, topics, 'appending records');
         // The broker may have taken what failed here. With the same producer id it would then take the next
         // batch, which gets the same sequence numbers, for a repetition, and confirm it without writing it.
         this.#discard();
@@ -80,27 +84,19 @@ export class KafkaAppender {
     this.#sending = null;
   }
 
-  async #sendRequest(producer: Producer, topicMessages: TopicMessages[]): Promise<void> {
-    const compression = this.#parts.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None;
-    const answers = await producer.sendBatch({ topicMessages, acks: -1, compression });
-    const confirmed = new Set(answers.map((answer) => `${answer.topicName}/${answer.partition}`));
-    // kafkajs leaves out a partition whose leader moved, while a request was repeated, to a broker that had
-    // already answered: the call succeeds although the records are nowhere.
-    for (const { topic, messages } of topicMessages)
-      for (const { partition } of messages)
-        if (!confirmed.has(`${topic}/${partition}`))
-          throw new InsideoutError(
-            'LOG_UNREACHABLE',
-            `Kafka did not confirm partition ${partition} of ${topic}.`,
-            {
-              hint: 'Its leader moved; the append is repeated.',
-            },
-          );
+  async #producerFor(topics: ReadonlySet<string>): Promise<Producer> {
+    if (!(await this.#topics.add(topics))) {
+      this.#discard();
+      await this.#topics.add(topics);
+    }
+    this.#producer ??= connect(this.#parts.kafka);
+    return this.#producer;
   }
 
   #discard(): void {
     const producer = this.#producer;
     this.#producer = null;
+    this.#topics.clear();
     if (producer)
       this.#discarded = producer.then(
         (connected) => connected.disconnect().catch(() => {}),
@@ -114,10 +110,7 @@ async function connect(kafka: Kafka): Promise<Producer> {
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
-    createPartitioner:
-      () =>
-      ({ message }) =>
-        message.partition ?? 0,
+    createPartitioner: explicitPartitioner,
     retry: { initialRetryTime: 50, retries: 8, maxRetryTime: 5_000 },
   });
   await producer.connect();

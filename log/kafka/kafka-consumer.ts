@@ -5,6 +5,7 @@ import { GroupReader, heartbeatMs } from './group-reader.ts';
 import { Handoff } from './handoff.ts';
 import { classifyKafka } from './kafka-errors.ts';
 import { Membership } from './membership.ts';
+import type { OffsetReader } from './partition-offsets.ts';
 import { startCheck } from './positions.ts';
 
 /** A member that was not heard of for this long is dead, and its partitions go to the others. */
@@ -13,13 +14,18 @@ const sessionMs = 10_000;
 const rebalanceMs = 15_000;
 const commitMs = 2_000;
 
+export interface ConsumerParts {
+  readonly kafka: Kafka;
+  readonly admin: Admin;
+  readonly offsets: OffsetReader;
+}
+
 /**
  * Reads by a consumer group, which only says who reads what: positions come from `request.from`. They are
  * committed to the group as well, so that the usual tools show the lag, and are never read from there.
  */
 export async function* consume(
-  kafka: Kafka,
-  admin: Admin,
+  { kafka, admin, offsets }: ConsumerParts,
   request: ConsumeRequest,
 ): AsyncGenerator<RecordBatch> {
   if (request.signal.aborted) return;
@@ -46,7 +52,7 @@ export async function* consume(
   let reader: GroupReader | undefined;
   let membership: Membership | undefined;
   try {
-    const check = await startCheck(admin, request.topics);
+    const check = await startCheck(admin, offsets, request.topics);
     const members = new GroupReader({ consumer, request, handoff, check });
     reader = members;
     consumer.on('consumer.group_join', ({ payload }) => members.joined(payload.memberAssignment));

@@ -8,6 +8,12 @@ export function classifyKafka(error: unknown, doing: string): InsideoutError {
   const names = causes.map((e) => e.name);
   const make = (code: ErrorCode, message: string, hint: string) =>
     new InsideoutError(code, message, { hint, cause: error });
+  if (types.includes('INVALID_PRODUCER_EPOCH') || types.includes('PRODUCER_FENCED'))
+    return make(
+      'LOG_FENCED',
+      `Another process took over while ${doing}.`,
+      'Let that process work; if both are meant to run, give them different groups.',
+    );
   if (types.some((t) => /MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE/.test(t)))
     return make(
       'LOG_RECORD_TOO_LARGE',
@@ -46,7 +52,7 @@ export function classifyKafka(error: unknown, doing: string): InsideoutError {
   );
 }
 
-/** True when the group's coordinator is being chosen or still reads what it must know of its groups. */
+/** True when the coordinator of a group or an id is being chosen, or still reads what it must know. */
 export function isCoordinatorComing(error: unknown): boolean {
   return chain(error).some(
     ({ type }) =>
@@ -54,6 +60,11 @@ export function isCoordinatorComing(error: unknown): boolean {
       type === 'GROUP_COORDINATOR_NOT_AVAILABLE' ||
       type === 'NOT_COORDINATOR_FOR_GROUP',
   );
+}
+
+/** True when a topic is not there, or not yet. */
+export function isTopicMissing(error: unknown): boolean {
+  return chain(error).some(({ type }) => type === 'UNKNOWN_TOPIC_OR_PARTITION');
 }
 
 /** True when a partition's leader is being chosen, or does not know it yet. */

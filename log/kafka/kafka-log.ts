@@ -3,13 +3,14 @@ import { InsideoutError } from '../../core/errors.ts';
 import { type Offset, partitionKey } from '../../core/position.ts';
 import { confluentRegistry, type RegistryOptions } from '../avro/confluent-registry.ts';
 import type { SchemaRegistry } from '../avro/schema-registry.ts';
-import type { ConsumeRequest, Log, LogRecord, RecordBatch, TopicSpec } from '../log.ts';
-import { KafkaAppender } from './kafka-appender.ts';
+import type { ConsumeRequest, FencedWriter, Log, LogRecord, RecordBatch, TopicSpec } from '../log.ts';
+import { type AppenderParts, KafkaAppender } from './kafka-appender.ts';
 import { consume } from './kafka-consumer.ts';
 import { classifyKafka } from './kafka-errors.ts';
+import { KafkaFencedWriter } from './kafka-fenced-writer.ts';
 import { MessageLimits } from './message-limits.ts';
-import { partitionOffsets } from './partition-offsets.ts';
-import { ensureTopics, partitionCounts } from './topics.ts';
+import { OffsetReader } from './partition-offsets.ts';
+import { deleteTopics, ensureTopics, partitionCounts } from './topics.ts';
 
 export interface KafkaLogOptions {
   /** `host:port` of some of the brokers. */
@@ -38,7 +39,10 @@ class KafkaLog implements Log {
   readonly schemas: SchemaRegistry;
   readonly #kafka: Kafka;
   readonly #replicationFactor: number | undefined;
+  readonly #appending: AppenderParts;
   readonly #appender: KafkaAppender;
+  readonly #writers = new Set<FencedWriter>();
+  readonly #offsets: OffsetReader;
   readonly #closing = new AbortController();
   #admin: Promise<Admin> | null = null;
 
@@ -57,10 +61,16 @@ class KafkaLog implements Log {
     this.#replicationFactor = options.replicationFactor;
     this.schemas = confluentRegistry(options.registry);
     const limits = new MessageLimits();
-    this.#appender = new KafkaAppender({
+    this.#appending = {
       kafka: this.#kafka,
       compression: options.compression ?? 'none',
       limits: async (topics) => limits.of(topics, () => this.#connected()),
+      existing: async () => new Set(await (await this.#connected()).listTopics()),
+    };
+    this.#appender = new KafkaAppender(this.#appending);
+    this.#offsets = new OffsetReader({
+      topics: async () => (await this.#connected()).listTopics(),
+      connect: () => connect(this.#kafka),
     });
   }
 
@@ -76,6 +86,26 @@ class KafkaLog implements Log {
     return this.#ask('listing topics', async (admin) => (await admin.listTopics()).sort());
   }
 
+  deleteTopics(names: readonly string[]): Promise<void> {
+    return this.#ask('deleting topics', (admin) => deleteTopics(admin, names));
+  }
+
+  async fencedWriter(id: string): Promise<FencedWriter> {
+    if (this.#closing.signal.aborted) throw closed();
+    const opened = await KafkaFencedWriter.open(this.#appending, id);
+    const writer: FencedWriter = {
+      append: (records) => opened.append(records),
+      close: () => {
+        this.#writers.delete(writer);
+        return opened.close();
+      },
+    };
+    this.#writers.add(writer);
+    // The Log may have been closed while the writer was being opened.
+    if (this.#closing.signal.aborted) await writer.close();
+    return writer;
+  }
+
   async append(records: readonly LogRecord[]): Promise<void> {
     if (this.#closing.signal.aborted) throw closed();
     if (records.length > 0) await this.#appender.append(records);
@@ -89,19 +119,17 @@ class KafkaLog implements Log {
     if (this.#closing.signal.aborted) throw closed();
     const signal = AbortSignal.any([request.signal, this.#closing.signal]);
     const admin = await this.#ask(`reading ${request.topics.join(', ')}`, async (connected) => connected);
-    yield* consume(this.#kafka, admin, { ...withCallbacks(request), signal });
+    const parts = { kafka: this.#kafka, admin, offsets: this.#offsets };
+    yield* consume(parts, { ...withCallbacks(request), signal });
     if (!request.signal.aborted && this.#closing.signal.aborted) throw closed();
   }
 
   offsets(topics: readonly string[]): Promise<ReadonlyMap<string, { first: Offset; end: Offset }>> {
-    return this.#ask('reading offsets', async (admin) => {
-      const existing = [...(await partitionCounts(admin, topics)).keys()];
+    return this.#ask('reading offsets', async () => {
       const found = new Map<string, { first: Offset; end: Offset }>();
-      const perTopic = await Promise.all(existing.map((topic) => partitionOffsets(admin, topic)));
-      existing.forEach((topic, i) => {
-        for (const { partition, low, high } of perTopic[i] ?? [])
+      for (const [topic, partitions] of await this.#offsets.read(topics))
+        for (const { partition, low, high } of partitions)
           found.set(partitionKey(topic, partition), { first: Number(low), end: Number(high) });
-      });
       return found;
     });
   }
@@ -109,6 +137,8 @@ class KafkaLog implements Log {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#appender.close();
+    await Promise.all([...this.#writers].map((writer) => writer.close()));
+    await this.#offsets.close();
     await (await this.#admin?.catch(() => null))?.disconnect().catch(() => {});
   }
 

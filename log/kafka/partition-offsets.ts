@@ -2,18 +2,84 @@ import type { Admin, SeekEntry } from 'kafkajs';
 import pRetry from 'p-retry';
 import { isLeaderComing } from './kafka-errors.ts';
 
+/** First and next offset of a partition. The next one is past what is committed, markers included. */
+export type PartitionOffsets = SeekEntry & { readonly high: string; readonly low: string };
+
+export interface OffsetParts {
+  /** Names of the topics that exist. */
+  topics(): Promise<readonly string[]>;
+  connect(): Promise<Admin>;
+}
+
+/** One connection, and the topics that were asked for through it. */
+interface Asking {
+  readonly admin: Promise<Admin>;
+  readonly topics: Set<string>;
+  users: number;
+}
+
 /**
- * The first and the next offset of a topic's partitions. A topic that was just created may not have its leaders
- * yet, which kafkajs takes for a failure: that is waited for, two seconds at most.
+ * Asks for offsets by a connection of its own. kafkajs keeps every topic that a client was ever asked the offsets
+ * of, and refuses all further work once one of them is deleted, by whomever: then a new client takes over.
+ * Cluster#addMultipleTargetTopics in https://github.com/tulios/kafkajs/blob/v2.2.4/src/cluster/index.js
  */
-export function partitionOffsets(
-  admin: Admin,
-  topic: string,
-): Promise<(SeekEntry & { high: string; low: string })[]> {
-  return pRetry(() => admin.fetchTopicOffsets(topic), {
-    retries: 20,
-    minTimeout: 50,
-    maxTimeout: 100,
-    shouldRetry: ({ error }) => isLeaderComing(error),
-  });
+export class OffsetReader {
+  readonly #parts: OffsetParts;
+  #asking: Asking | null = null;
+
+  constructor(parts: OffsetParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The offsets of those of the topics that exist, by topic. A topic that was just created may not have its
+   * leaders yet, which kafkajs takes for a failure: that is waited for, two seconds at most.
+   */
+  read(topics: readonly string[]): Promise<Map<string, PartitionOffsets[]>> {
+    return pRetry(() => this.#read(topics), {
+      retries: 20,
+      minTimeout: 50,
+      maxTimeout: 100,
+      shouldRetry: ({ error }) => isLeaderComing(error),
+    });
+  }
+
+  async close(): Promise<void> {
+    const asking = this.#asking;
+    this.#asking = null;
+    if (asking) await disconnect(asking);
+  }
+
+  async #read(topics: readonly string[]): Promise<Map<string, PartitionOffsets[]>> {
+    const existing = new Set(await this.#parts.topics());
+    const asked = topics.filter((topic) => existing.has(topic));
+    if (asked.length === 0) return new Map();
+    const asking = this.#usable(existing);
+    asking.users++;
+    try {
+      const admin = await asking.admin;
+      for (const topic of asked) asking.topics.add(topic);
+      const answers = await Promise.all(asked.map((topic) => admin.fetchTopicOffsets(topic)));
+      return new Map(asked.map((topic, i) => [topic, answers[i]!]));
+    } finally {
+      // A connection that was replaced ends with its last user.
+      if (--asking.users === 0 && this.#asking !== asking) void disconnect(asking);
+    }
+  }
+
+  #usable(existing: ReadonlySet<string>): Asking {
+    const before = this.#asking;
+    if (before && [...before.topics].every((topic) => existing.has(topic))) return before;
+    const asking: Asking = { admin: this.#parts.connect(), topics: new Set(), users: 0 };
+    this.#asking = asking;
+    asking.admin.catch(() => {
+      if (this.#asking === asking) this.#asking = null;
+    });
+    if (before?.users === 0) void disconnect(before);
+    return asking;
+  }
+}
+
+async function disconnect({ admin }: Asking): Promise<void> {
+  await (await admin.catch(() => null))?.disconnect().catch(() => {});
 }

@@ -1,6 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
+import pRetry from 'p-retry';
 import { InsideoutError } from '../../core/errors.ts';
 import type { TopicSpec } from '../log.ts';
+import { isTopicMissing } from './kafka-errors.ts';
 
 /** A topic, among what DescribeConfigs knows; kafkajs' constant for it is no ESM export. */
 const topicResource = 2;
@@ -8,8 +11,19 @@ const topicResource = 2;
 /** A record of up to 8 MiB, where Kafka's default is 1 MiB: rows with documents in them are larger than that. */
 const maxMessageBytes = 8 << 20;
 
+/** What is asked of several topics is asked again when one of them was deleted in the meantime. */
+const again = {
+  retries: 5,
+  minTimeout: 20,
+  shouldRetry: ({ error }: { error: Error }) => isTopicMissing(error),
+};
+
 /** Partition counts of those of the topics that exist. */
-export async function partitionCounts(admin: Admin, names: readonly string[]): Promise<Map<string, number>> {
+export function partitionCounts(admin: Admin, names: readonly string[]): Promise<Map<string, number>> {
+  return pRetry(() => readCounts(admin, names), again);
+}
+
+async function readCounts(admin: Admin, names: readonly string[]): Promise<Map<string, number>> {
   const existing = new Set(await admin.listTopics());
   const topics = names.filter((name) => existing.has(name));
   if (topics.length === 0) return new Map();
@@ -56,6 +70,19 @@ export async function ensureTopics(
       },
     );
   }
+}
+
+/** Deletes those of the topics that exist; resolves when the broker lists none of them. */
+export async function deleteTopics(admin: Admin, names: readonly string[]): Promise<void> {
+  const existing = async () => {
+    const all = new Set(await admin.listTopics());
+    return names.filter((name) => all.has(name));
+  };
+  await pRetry(async () => {
+    const topics = await existing();
+    if (topics.length > 0) await admin.deleteTopics({ topics, timeout: 10_000 });
+  }, again);
+  while ((await existing()).length > 0) await delay(10);
 }
 
 /** One setting of each of the topics. */

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
 import { logConformance } from '../../conformance/log.ts';
+import { fencesConformance } from '../../conformance/log-fences.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'insideout-log-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-logConformance('The embedded Log', () => openEmbeddedLog({ path: join(folder, 'log.db') }), {
-  patience: 5_000,
-});
+const open = () => openEmbeddedLog({ path: join(folder, 'log.db') });
+logConformance('The embedded Log', open, { patience: 5_000 });
+fencesConformance('The embedded Log', open, { patience: 5_000 });

@@ -43,10 +43,10 @@ function appender(send: Send) {
     } as unknown as Producer;
   };
   const limits = async () => () => 1_000_000;
-  return {
-    made,
-    log: new KafkaAppender({ kafka: { producer } as unknown as Kafka, compression: 'none', limits }),
-  };
+  const topics = new Set(['t', 'u']);
+  const existing = async () => topics;
+  const kafka = { producer } as unknown as Kafka;
+  return { made, topics, log: new KafkaAppender({ kafka, compression: 'none', limits, existing }) };
 }
 
 test('one call is under way at a time, and what comes meanwhile leaves together in order', async () => {
@@ -85,4 +85,23 @@ test('a partition that the answer leaves out fails the append', async () => {
   await expect(log.append([record('a', 0), record('b', 1)])).rejects.toMatchObject({
     code: 'LOG_UNREACHABLE',
   });
+});
+
+test('a producer that knows a deleted topic is replaced before it is given another one', async () => {
+  const { log, made, topics } = appender(async (batch) => answer(batch));
+  await log.append([record('1')]);
+  await log.append([{ ...record('2'), topic: 'u' }]);
+  expect(made).toHaveLength(1);
+  topics.delete('t');
+  topics.add('v');
+  await log.append([{ ...record('3'), topic: 'v' }]);
+  expect(made.map((producer) => producer.disconnected)).toEqual([true, false]);
+});
+
+test('a topic that is not found is no fault of the append when all of its own are there', async () => {
+  const gone = Object.assign(new Error('gone'), { type: 'UNKNOWN_TOPIC_OR_PARTITION' });
+  const { log } = appender(() => Promise.reject(gone));
+  await expect(log.append([record('1')])).rejects.toMatchObject({ code: 'LOG_UNREACHABLE' });
+  await log.recover();
+  await expect(log.append([{ ...record('2'), topic: 'x' }])).rejects.toMatchObject({ code: 'LOG_TOPIC' });
 });

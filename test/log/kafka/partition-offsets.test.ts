@@ -1,24 +1,49 @@
 import type { Admin } from 'kafkajs';
 import { expect, test } from 'vitest';
-import { partitionOffsets } from '../../../log/kafka/partition-offsets.ts';
+import { OffsetReader } from '../../../log/kafka/partition-offsets.ts';
 
-const answers = (failures: number, type: string) => {
-  let calls = 0;
-  const fetchTopicOffsets = async () => {
-    if (calls++ < failures) throw Object.assign(new Error('refused'), { type });
-    return [{ partition: 0, offset: '5', low: '0', high: '5' }];
+/** Clients that fail the first calls, and, as kafkajs' do, every call once they asked for a topic that is gone. */
+function broker(failures: number, type: string) {
+  const topics = new Set(['a', 'b']);
+  const seen = { calls: 0, clients: 0, open: 0 };
+  const connect = async () => {
+    seen.clients++;
+    seen.open++;
+    const targets = new Set<string>();
+    const fetchTopicOffsets = async (topic: string) => {
+      targets.add(topic);
+      if (seen.calls++ < failures) throw Object.assign(new Error('refused'), { type });
+      for (const target of targets)
+        if (!topics.has(target))
+          throw Object.assign(new Error('gone'), { type: 'UNKNOWN_TOPIC_OR_PARTITION' });
+      return [{ partition: 0, offset: '5', low: '0', high: '5' }];
+    };
+    const disconnect = async () => void seen.open--;
+    return { fetchTopicOffsets, disconnect } as unknown as Admin;
   };
-  return { admin: { fetchTopicOffsets } as unknown as Admin, calls: () => calls };
-};
+  return { topics, seen, reader: new OffsetReader({ topics: async () => [...topics], connect }) };
+}
 
 test('leaders that a new topic does not have yet are waited for', async () => {
-  const { admin, calls } = answers(3, 'NOT_LEADER_FOR_PARTITION');
-  expect(await partitionOffsets(admin, 't')).toHaveLength(1);
-  expect(calls()).toBe(4);
+  const { reader, seen } = broker(3, 'NOT_LEADER_FOR_PARTITION');
+  expect((await reader.read(['a'])).get('a')).toHaveLength(1);
+  expect(seen.calls).toBe(4);
 });
 
 test('any other refusal is thrown at once', async () => {
-  const { admin, calls } = answers(3, 'TOPIC_AUTHORIZATION_FAILED');
-  await expect(partitionOffsets(admin, 't')).rejects.toThrow('refused');
-  expect(calls()).toBe(1);
+  const { reader, seen } = broker(3, 'TOPIC_AUTHORIZATION_FAILED');
+  await expect(reader.read(['a'])).rejects.toThrow('refused');
+  expect(seen.calls).toBe(1);
+});
+
+test('a topic that was asked for and then deleted by others does not stand in the way of the next', async () => {
+  const { reader, seen, topics } = broker(0, '');
+  expect([...(await reader.read(['a', 'b', 'missing'])).keys()]).toEqual(['a', 'b']);
+  topics.delete('a');
+  expect([...(await reader.read(['a', 'b'])).keys()]).toEqual(['b']);
+  expect([...(await reader.read(['b'])).keys()]).toEqual(['b']);
+  expect(seen.clients).toBe(2);
+  await expect.poll(() => seen.open).toBe(1);
+  await reader.close();
+  expect(seen.open).toBe(0);
 });

@@ -1,0 +1,33 @@
+import { CompressionTypes, type Producer, type TopicMessages } from 'kafkajs';
+import { InsideoutError } from '../../core/errors.ts';
+
+export interface ConfirmedSend {
+  readonly topicMessages: TopicMessages[];
+  readonly compression: 'none' | 'gzip';
+}
+
+/** Sends one request by a producer or within a transaction, and fails unless every partition was confirmed. */
+export async function sendConfirmed(to: Pick<Producer, 'sendBatch'>, request: ConfirmedSend): Promise<void> {
+  const { topicMessages } = request;
+  const compression = request.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None;
+  const answers = await to.sendBatch({ topicMessages, acks: -1, compression });
+  const confirmed = new Set(answers.map((answer) => `${answer.topicName}/${answer.partition}`));
+  // kafkajs leaves out a partition whose leader moved, while a request was repeated, to a broker that had
+  // already answered: the call succeeds although the records are nowhere.
+  for (const { topic, messages } of topicMessages)
+    for (const { partition } of messages)
+      if (!confirmed.has(`${topic}/${partition}`))
+        throw new InsideoutError(
+          'LOG_UNREACHABLE',
+          `Kafka did not confirm partition ${partition} of ${topic}.`,
+          {
+            hint: 'Its leader moved; the append is repeated.',
+          },
+        );
+}
+
+/** Every record says which partition it goes to. */
+export const explicitPartitioner =
+  () =>
+  ({ message }: { message: { partition?: number } }): number =>
+    message.partition ?? 0;
