@@ -10,8 +10,10 @@ import { hasherOf, type Scope } from './compare-scan.ts';
 export interface Settled {
   /** Candidates that turned out to be the same. */
   readonly equal: number;
-  /** The others, with the rows as they were last read. */
+  /** Those that differ, with the rows as they were last read. */
   readonly different: readonly { readonly key: Key; readonly blue: Row | null; readonly green: Row | null }[];
+  /** Those that both sides wrote too often to be met in the same state. */
+  readonly undecided: number;
   /** False when the side that is behind stood still, so that what differs may be what it has not applied yet. */
   readonly caughtUp: boolean;
 }
@@ -21,40 +23,63 @@ const firstPauseMs = 10;
 const longestPauseMs = 250;
 
 /**
- * Tells keys that differed because one side was a little ahead from those that really differ: reads them until
- * they are the same, or `settleMs` have passed and both sides have applied what either had applied when it began,
- * and, once more, what either had applied by then. A key that is written so often that the two are never met at
- * the same row is taken for equal when both sides changed and one showed a row that the other had shown, too.
+ * Tells keys that differed because one side was a little ahead from those that really differ. They are read again
+ * until they are the same, or `settleMs` have passed and both sides have applied what either had applied at first.
+ *
+ * What is left then differs for certain when one side shows the same row from before the other has overtaken it
+ * until it has overtaken the other: each had applied every change of the key that the other had. A key that both
+ * sides wrote meanwhile is taken for the same when one showed a row that the other had shown, too, and is
+ * watched for another `settleMs` otherwise; then it stays undecided.
  */
 export async function settle(
   candidates: readonly Candidate[],
   sides: readonly [Generation, Generation],
   scope: Scope & { readonly settleMs: number },
 ): Promise<Settled> {
+  const { settleMs, signal } = scope;
   const hasher = hasherOf(scope);
+  const start = performance.now();
+  const elapsed = () => performance.now() - start;
   let open = candidates.map(
     ({ key, blue, green }): Open => ({ key, blue: new Versions(blue), green: new Versions(green) }),
   );
-  const start = performance.now();
-  const position = await behindTarget(sides, scope.settleMs);
-  let final = false;
-  for (let pause = firstPauseMs; open.length > 0; pause = Math.min(2 * pause, longestPauseMs)) {
-    scope.signal.throwIfAborted();
-    const began = performance.now();
-    open = (await readAgain(open, sides, hasher)).filter(
-      ({ blue, green }) => !sameHash(blue.last, green.last),
-    );
-    const now = performance.now();
-    if (now - start >= scope.settleMs && (await position.reached())) {
-      if (final) break;
-      final = true;
-      await position.renew();
-    } else await wait(Math.max(pause, now - began), undefined, { signal: scope.signal });
-  }
-  const doubtful = open.filter(({ blue, green }) => !blue.met(green));
-  const different = await rowsThatDiffer(doubtful, sides, hasher);
-  return { equal: candidates.length - different.length, different, caughtUp: !position.stuck() };
+  const round = async () => {
+    signal.throwIfAborted();
+    await readAgain(open, sides, hasher);
+    open = open.filter(({ blue, green }) => !sameHash(blue.last, green.last));
+  };
+  const roundsUntil = async (done: () => Promise<boolean>) => {
+    for (let pause = firstPauseMs; ; pause = Math.min(2 * pause, longestPauseMs)) {
+      const began = performance.now();
+      await round();
+      if (open.length === 0 || (await done())) return;
+      await wait(Math.max(pause, performance.now() - began), undefined, { signal });
+    }
+  };
+  const chase = chaseOf(sides, settleMs);
+  await chase.begin();
+  await roundsUntil(async () => elapsed() >= settleMs && (await chase.over()));
+  const steady: Open[] = [];
+  do {
+    for (const { blue, green } of open) {
+      blue.mark();
+      green.mark();
+    }
+    for (let overtaken = 0; overtaken < 2 && open.length > 0; overtaken++) {
+      await chase.begin();
+      await roundsUntil(chase.over);
+      await round();
+    }
+    steady.push(...open.filter(isSteady));
+    open = open.filter((key) => !isSteady(key) && !key.blue.met(key.green));
+  } while (open.length > 0 && elapsed() < 2 * settleMs);
+  const different = await rowsThatDiffer(steady, sides, hasher);
+  const undecided = open.length;
+  const equal = candidates.length - different.length - undecided;
+  return { equal, different, undecided, caughtUp: !chase.stuck() };
 }
+
+const isSteady = ({ blue, green }: Open): boolean => !blue.changed || !green.changed;
 
 interface Open {
   readonly key: Key;
@@ -65,6 +90,8 @@ interface Open {
 /** The rows that one side showed for a key, as hashes. The set is made only when there is more than one. */
 class Versions {
   last: Hash64;
+  /** Whether another row was shown since the last mark. */
+  changed = false;
   #seen: Set<string> | null = null;
 
   constructor(first: Hash64) {
@@ -76,8 +103,14 @@ class Versions {
     this.#seen ??= new Set([textOf(this.last)]);
     this.#seen.add(textOf(hash));
     this.last = hash;
+    this.changed = true;
   }
 
+  mark(): void {
+    this.changed = false;
+  }
+
+  /** Whether both showed several rows, and one of them the same. */
   met(other: Versions): boolean {
     if (!this.#seen || !other.#seen) return false;
     for (const text of this.#seen) if (other.#seen.has(text)) return true;
@@ -88,16 +121,15 @@ class Versions {
 const textOf = ({ high, low }: Hash64): string => `${high}/${low}`;
 
 async function readAgain(
-  open: Open[],
+  open: readonly Open[],
   sides: readonly [Generation, Generation],
   hasher: RowHasher,
-): Promise<Open[]> {
+): Promise<void> {
   for await (const { at, blue, green } of read(open, sides))
     for (let i = 0; i < blue.length; i++) {
       open[at + i]!.blue.add(hasher.row(blue[i]!));
       open[at + i]!.green.add(hasher.row(green[i]!));
     }
-  return open;
 }
 
 async function rowsThatDiffer(
@@ -122,26 +154,26 @@ async function* read(keys: readonly { readonly key: Key }[], sides: readonly [Ge
   }
 }
 
-/** Watches whether both sides have come to where the one that is ahead was. */
-async function behindTarget(sides: readonly [Generation, Generation], patienceMs: number) {
+/** Watches whether both sides have come to where the one that was ahead was when the chase began. */
+function chaseOf(sides: readonly [Generation, Generation], patienceMs: number) {
   const checkpoints = () => Promise.all([sides[0].checkpoint(), sides[1].checkpoint()]);
-  let target = furthest(await checkpoints());
+  let target: Checkpoint = new Map();
   let missing = Number.POSITIVE_INFINITY;
-  let movedAt = performance.now();
+  let movedAt = 0;
   let stuck = false;
   return {
     stuck: () => stuck,
-    async renew(): Promise<void> {
+    async begin(): Promise<void> {
       target = furthest(await checkpoints());
       missing = Number.POSITIVE_INFINITY;
     },
     /** True as well when whoever is behind has stood still for so long that waiting is no use. */
-    async reached(): Promise<boolean> {
+    async over(): Promise<boolean> {
       const left = (await checkpoints()).reduce((sum, checkpoint) => sum + distance(checkpoint, target), 0);
       const now = performance.now();
       if (left < missing) movedAt = now;
       missing = left;
-      stuck = left > 0 && now - movedAt >= patienceMs;
+      stuck ||= left > 0 && now - movedAt >= patienceMs;
       return left === 0 || stuck;
     },
   };

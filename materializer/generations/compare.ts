@@ -40,7 +40,7 @@ export interface Difference {
 }
 
 export interface Comparison {
-  /** No difference was left. */
+  /** Nothing differs, and nothing is undecided. */
   readonly equal: boolean;
   /** The columns that were compared. */
   readonly columns: readonly string[];
@@ -58,6 +58,8 @@ export interface Comparison {
   };
   /** Keys that differed at first and were the same once both sides had applied the same. */
   readonly settled: number;
+  /** Keys that both sides wrote so often that they were never met in the same state: neither same nor different. */
+  readonly undecided: number;
   /** False when looking stopped at `limit`. */
   readonly complete: boolean;
   /** False when a side stood still behind the other, so that differences may only be what it had yet to apply. */
@@ -106,9 +108,10 @@ export async function compareGenerations(
     tally.add(await settle(await candidatesIn(group, sides, scope), sides, scope));
     examined += group.length;
   }
+  const result = tally.result();
   return {
-    ...tally.result(),
-    equal: tally.found() === 0,
+    ...result,
+    equal: tally.found() === 0 && result.undecided === 0,
     columns,
     ranges: { total: scope.ranges, different: different.length, examined },
     rows: { blue: summaries[0].rows, green: summaries[1].rows },
@@ -142,12 +145,14 @@ function tallyOf(scope: Scope, most: number) {
   const byColumn: Record<string, number> = {};
   const examples: Difference[] = [];
   let settled = 0;
+  let undecided = 0;
   let caughtUp = true;
   const changedColumns = (blue: Row, green: Row) =>
     scope.columns.filter((name) => !sameHash(hasher.value(blue[name]), hasher.value(green[name])));
   return {
     add(part: Settled): void {
       settled += part.equal;
+      undecided += part.undecided;
       caughtUp &&= part.caughtUp;
       for (const { key, blue, green } of part.different) {
         const kind = !green ? 'onlyBlue' : !blue ? 'onlyGreen' : 'changed';
@@ -158,6 +163,6 @@ function tallyOf(scope: Scope, most: number) {
       }
     },
     found: () => count.onlyBlue + count.onlyGreen + count.changed,
-    result: () => ({ differences: { ...count, byColumn, examples }, settled, caughtUp }),
+    result: () => ({ differences: { ...count, byColumn, examples }, settled, undecided, caughtUp }),
   };
 }
