@@ -45,13 +45,15 @@ export function startCli(
   };
 }
 
-/** One command from beginning to end. */
+/** One command from beginning to end; one that has not ended after a minute is killed, with the code null. */
 export async function runCli(
   args: readonly string[],
   options: { cwd: string; env?: NodeJS.ProcessEnv },
 ): Promise<{ code: number | null; output: string; seconds: number }> {
   const began = Date.now();
   const cli = startCli(args, options);
+  const deadline = setTimeout(() => cli.child.kill('SIGKILL'), 60_000);
   const code = await cli.exited;
+  clearTimeout(deadline);
   return { code, output: cli.output(), seconds: (Date.now() - began) / 1000 };
 }
