@@ -27,7 +27,12 @@ export interface ViewStore {
    */
   promote(moves: readonly Promotion[]): Promise<boolean>;
 
-  /** Removes a generation, rows and checkpoint. Idempotent. The active one is refused with `STORE_REFUSED`. */
+  /**
+   * Removes a generation, rows and checkpoint, in steps between which others use the store. From the first step on
+   * nobody can claim, write to or promote it; it is listed until the last is done. Idempotent: a drop that a crash
+   * cut short goes on when it is called again, or when the generation is opened. The active one is refused with
+   * `STORE_REFUSED`.
+   */
   drop(view: string, id: GenerationId): Promise<void>;
 
   /** Resolves when the store answers. */

@@ -490,6 +490,27 @@ export function viewStoreConformance(
       expect([await store.active(a.name), await store.active(b.name)]).toEqual([2, 2]);
     });
 
+    test('a generation that was dropped takes neither claims nor changes, and leaves nothing to a new one', async () => {
+      const view = freshView();
+      const g = await generationOf(view);
+      const claim = await g.claim(topic, 0);
+      await g.apply(claim, batch(0, 1, [upsert(0, 1n, 'a')]));
+      await store.drop(view.name, 1);
+      const late: unknown = await g
+        .apply(claim, batch(1, 2, [upsert(1, 2n, 'zombie')]))
+        .catch((error: unknown) => error);
+      expect(['VIEW_FENCED', 'STORE_REFUSED']).toContain((late as { code?: string } | undefined)?.code);
+      await expect(g.claim(topic, 1)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
+      await expect(g.claim(topic, 0)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
+      await expect(store.promote([{ view, from: null, to: 1 }])).rejects.toMatchObject({
+        code: 'STORE_REFUSED',
+      });
+      expect(await store.generations(view.name)).toEqual([]);
+      const again = await generationOf(view);
+      expect(await again.count()).toBe(0);
+      expect(await again.checkpoint()).toEqual(new Map());
+    });
+
     test('dropping a generation removes its rows and its checkpoint, twice over, but never the active one', async () => {
       const view = freshView();
       const g = await generationOf(view, 1);

@@ -51,7 +51,10 @@ export class CassandraClaims {
              VALUES (?, ?, ?, ?, 1, 0) IF NOT EXISTS`,
             this.#key(of),
           );
-      if (taken.wasApplied()) return { topic: of.topic, partition: of.partition, epoch: epoch + 1, next };
+      if (taken.wasApplied()) {
+        await this.#refuseDropped(of);
+        return { topic: of.topic, partition: of.partition, epoch: epoch + 1, next };
+      }
       known = stateOf(taken.first());
     }
   }
@@ -97,6 +100,20 @@ export class CassandraClaims {
       [[source], this.#view, this.#id],
     );
     if (!listed.wasApplied()) throw gone(this.#view, Number(this.#id));
+  }
+
+  /** A drop may have begun since the partition was listed, and passed over a claim that was not there yet. */
+  async #refuseDropped(of: TopicPartition): Promise<void> {
+    const found = await this.#connection.readSerial(
+      `SELECT ready FROM ${this.#tables.generations} WHERE view_name = ? AND generation = ?`,
+      [this.#view, this.#id],
+    );
+    if (found.first()?.ready === true) return;
+    await this.#connection.compareAndSet(
+      `DELETE FROM ${this.#tables.claims} WHERE ${where} IF EXISTS`,
+      this.#key(of),
+    );
+    throw gone(this.#view, Number(this.#id));
   }
 
   async #sources(): Promise<string[]> {

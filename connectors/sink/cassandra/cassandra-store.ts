@@ -49,11 +49,15 @@ class CassandraStore implements ViewStore {
       [...key, shape],
     );
     const known = entry.wasApplied() ? { shape, ready: null } : entry.first();
+    if (known.ready === false) {
+      await this.#finishDrop(view.name, id);
+      return this.open(view, id);
+    }
     if (known.shape !== shape) throw wrongShape(view, id);
     if (known.ready !== true) {
       await this.#connection.runPlain(rowsDefinition(this.#tables.rows(view.name, id), view));
       await this.#connection.compareAndSet(
-        `UPDATE ${generations} SET ready = true WHERE view_name = ? AND generation = ? IF shape = ?`,
+        `UPDATE ${generations} SET ready = true WHERE view_name = ? AND generation = ? IF ready = null AND shape = ?`,
         [...key, shape],
       );
     }
@@ -80,7 +84,7 @@ class CassandraStore implements ViewStore {
   async promote(moves: readonly Promotion[]): Promise<boolean> {
     if (moves.length === 0) return true;
     for (const { view, to } of moves) {
-      if (await this.#isReady(view.name, to)) continue;
+      if ((await this.#readiness(view.name, to)) === true) continue;
       const active = await Promise.all(moves.map((move) => this.active(move.view.name)));
       if (moves.some((move, i) => move.from !== active[i])) return false;
       throw gone(view.name, to);
@@ -98,19 +102,12 @@ class CassandraStore implements ViewStore {
   async drop(view: string, id: GenerationId): Promise<void> {
     if ((await this.active(view)) === id) throw dropsActive(view, id);
     const { generations } = this.#tables;
-    const key = [view, BigInt(id)];
-    // No more claims from here on, and whoever opens it again makes the table anew.
-    await this.#connection.compareAndSet(
+    // No more claims from here on, and whoever opens it again finishes the drop first.
+    const marked = await this.#connection.compareAndSet(
       `UPDATE ${generations} SET ready = false WHERE view_name = ? AND generation = ? IF EXISTS`,
-      key,
+      [view, BigInt(id)],
     );
-    await new CassandraClaims({ connection: this.#connection, tables: this.#tables, view, id }).remove();
-    await this.#connection.runPlain(`DROP TABLE IF EXISTS ${this.#tables.rows(view, id)}`);
-    // The entry last: until it is gone, a crash leaves something that can be found and dropped again.
-    await this.#connection.compareAndSet(
-      `DELETE FROM ${generations} WHERE view_name = ? AND generation = ? IF EXISTS`,
-      key,
-    );
+    if (marked.wasApplied()) await this.#finishDrop(view, id);
   }
 
   async ping(): Promise<void> {
@@ -121,11 +118,26 @@ class CassandraStore implements ViewStore {
     return this.#connection.close();
   }
 
-  async #isReady(view: string, id: GenerationId): Promise<boolean> {
+  /** The generation is marked. Its entry goes last: until then a crash leaves what can be found and dropped again. */
+  async #finishDrop(view: string, id: GenerationId): Promise<void> {
+    const claims = new CassandraClaims({ connection: this.#connection, tables: this.#tables, view, id });
+    await claims.remove();
+    // Another process may have finished meanwhile, and the number have been opened anew.
+    if ((await this.#readiness(view, id)) !== false) return;
+    await this.#connection.runPlain(`DROP TABLE IF EXISTS ${this.#tables.rows(view, id)}`);
+    await claims.remove();
+    await this.#connection.compareAndSet(
+      `DELETE FROM ${this.#tables.generations} WHERE view_name = ? AND generation = ? IF ready = false`,
+      [view, BigInt(id)],
+    );
+  }
+
+  /** Null while it is being created, false while it is being dropped, undefined when there is none. */
+  async #readiness(view: string, id: GenerationId): Promise<boolean | null | undefined> {
     const found = await this.#connection.readSerial(
       `SELECT ready FROM ${this.#tables.generations} WHERE view_name = ? AND generation = ?`,
       [view, BigInt(id)],
     );
-    return found.first()?.ready === true;
+    return found.first()?.ready as boolean | null | undefined;
   }
 }

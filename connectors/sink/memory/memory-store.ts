@@ -31,6 +31,7 @@ export function openMemoryStore(): ViewStore {
     },
     async drop(view, id) {
       if (active.get(view) === id) throw dropsActive(view, id);
+      generations.get(view)?.get(id)?.end();
       generations.get(view)?.delete(id);
     },
     ping: async () => {},
@@ -43,6 +44,7 @@ class MemoryGeneration implements Generation {
   readonly id: GenerationId;
   readonly #rows = new Map<string, { row: Row; partition: number }>();
   readonly #checkpoints = new Map<PartitionKey, { next: Offset; epoch: number }>();
+  #dropped = false;
 
   constructor(view: ViewShape, id: GenerationId) {
     this.view = view;
@@ -54,6 +56,7 @@ class MemoryGeneration implements Generation {
   }
 
   async claim(topic: string, partition: number): Promise<Claim> {
+    if (this.#dropped) throw gone(this.view.name, this.id);
     const key = partitionKey(topic, partition);
     const { next, epoch } = this.#checkpoints.get(key) ?? { next: 0, epoch: 0 };
     this.#checkpoints.set(key, { next, epoch: epoch + 1 });
@@ -75,6 +78,13 @@ class MemoryGeneration implements Generation {
         for (const [k, { partition }] of this.#rows) if (partition === batch.partition) this.#rows.delete(k);
     }
     this.#checkpoints.set(key, { ...stored, next: Math.max(stored.next, batch.next) });
+  }
+
+  /** Dropped: nobody can write to it any more. */
+  end(): void {
+    this.#dropped = true;
+    this.#checkpoints.clear();
+    this.#rows.clear();
   }
 
   async get(key: Key): Promise<Row | null> {

@@ -114,6 +114,28 @@ return 1
 );
 
 /**
+ * KEYS: generations. ARGV: generation, names of rows. Removes them while the generation is marked; 0 when it is not:
+ * another process has finished the drop, and the number may have been opened anew.
+ */
+export const unlinkScript = script(
+  1,
+  `
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= '' then return 0 end
+if #ARGV > 1 then redis.call('UNLINK', unpack(ARGV, 2)) end
+return 1
+`,
+);
+
+/** KEYS: generations. ARGV: generation. Forgets it when it is marked. */
+export const forgetScript = script(
+  1,
+  `
+if redis.call('HGET', KEYS[1], ARGV[1]) == '' then redis.call('HDEL', KEYS[1], ARGV[1]) end
+return 1
+`,
+);
+
+/**
  * KEYS: active and generations of each view. ARGV: expected generation (empty: none) and next one of each.
  * -1 = moved, 0 = a pointer was elsewhere, n = the nth view has no such generation.
  */

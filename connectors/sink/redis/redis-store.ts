@@ -6,7 +6,7 @@ import { RedisConnection } from './redis-connection.ts';
 import { RedisGeneration } from './redis-generation.ts';
 import { type RedisNames, redisNames } from './redis-names.ts';
 import { scanSlices } from './redis-scan.ts';
-import { dropScript, openScript, promoteScript } from './redis-scripts.ts';
+import { dropScript, forgetScript, openScript, promoteScript, unlinkScript } from './redis-scripts.ts';
 
 export interface RedisStoreOptions {
   /** `redis://user:password@host:port/database`, or `rediss://` for TLS. */
@@ -97,9 +97,10 @@ class RedisStore implements ViewStore {
 
   /** The generation is marked, so nobody writes to it; it is forgotten only when its last row is gone. */
   async #finishDrop(view: string, id: GenerationId): Promise<void> {
+    const generations = this.#names.generations(view);
     for await (const names of scanSlices(this.#redis, this.#names.row(view, id)))
-      await this.#redis.send('UNLINK', names);
-    await this.#redis.send('HDEL', [this.#names.generations(view), id]);
+      if ((await this.#redis.run(unlinkScript, [generations, id, ...names])) === 0) return;
+    await this.#redis.run(forgetScript, [generations, id]);
   }
 
   /** A server that evicts any key when memory runs out would lose rows without a word. */

@@ -3,7 +3,7 @@ import type { Checkpoint } from '../../../core/position.ts';
 import { partitionKey } from '../../../core/position.ts';
 import type { Row, Value } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
-import { fenced, gap } from '../store-errors.ts';
+import { fenced, gap, gone } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
 import { classifySqlite, closed } from './sqlite-database.ts';
 import { fromSqlite, quote, sqliteType, type ToSqlite, toSqlite } from './sqlite-values.ts';
@@ -75,10 +75,13 @@ export class SqliteGeneration implements Generation {
     return this.#guard(() => {
       const row = this.#db
         .prepare<[string, number, string, number], { next: number; epoch: number }>(
-          `insert into insideout_checkpoints values (?, ?, ?, ?, 0, 1)
+          // Nobody claims what is being dropped: its checkpoint would outlive it.
+          `insert into insideout_checkpoints select view, generation, ?, ?, 0, 1 from insideout_generations
+           where view = ? and generation = ? and shape <> ''
            on conflict do update set epoch = epoch + 1 returning next, epoch`,
         )
-        .get(this.view.name, this.id, topic, partition)!;
+        .get(topic, partition, this.view.name, this.id);
+      if (!row) throw gone(this.view.name, this.id);
       return { topic, partition, ...row };
     });
   }

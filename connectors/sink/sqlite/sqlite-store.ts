@@ -1,8 +1,10 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
 import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
 import { classifySqlite, closed, openDatabase } from './sqlite-database.ts';
+import { dropped, firstSlice, markDropped, nextSlice, shortestPauseMs, sliceOf } from './sqlite-drop.ts';
 import { SqliteGeneration, tableDdl, tableOf } from './sqlite-generation.ts';
 import { quote } from './sqlite-values.ts';
 
@@ -30,6 +32,7 @@ class SqliteStore implements ViewStore {
   }
 
   async open(view: ViewShape, id: GenerationId): Promise<Generation> {
+    while (this.#guard(() => this.#shape(view.name, id)) === dropped) await this.#finishDrop(view.name, id);
     return this.#guard(() => {
       this.#db.transaction(() => this.#create(view, id)).immediate();
       return new SqliteGeneration({ db: this.#db, path: this.#path, view, id });
@@ -60,12 +63,11 @@ class SqliteStore implements ViewStore {
       this.#db
         .transaction(() => {
           if (this.#active(view) === id) throw dropsActive(view, id);
-          this.#db.exec(`drop table if exists ${tableOf(view, id)}`);
-          for (const table of ['insideout_generations', 'insideout_checkpoints'])
-            this.#db.prepare(`delete from ${table} where view = ? and generation = ?`).run(view, id);
+          markDropped(this.#db, view, id);
         })
         .immediate(),
     );
+    await this.#finishDrop(view, id);
   }
 
   async ping(): Promise<void> {
@@ -74,6 +76,17 @@ class SqliteStore implements ViewStore {
 
   async close(): Promise<void> {
     this.#db.close();
+  }
+
+  async #finishDrop(view: string, id: GenerationId): Promise<void> {
+    const slice = sliceOf(this.#db, view, id);
+    for (let rows = firstSlice; ; ) {
+      const began = performance.now();
+      if (this.#guard(() => slice(rows))) return;
+      const took = performance.now() - began;
+      rows = nextSlice(rows, took);
+      await wait(Math.max(shortestPauseMs, took));
+    }
   }
 
   #create(view: ViewShape, id: GenerationId): void {
@@ -108,7 +121,7 @@ class SqliteStore implements ViewStore {
 
   #promote(moves: readonly Promotion[]): boolean {
     if (moves.some((move) => this.#active(move.view.name) !== move.from)) return false;
-    for (const { view, to } of moves) if (this.#shape(view.name, to) === undefined) throw gone(view.name, to);
+    for (const { view, to } of moves) if (!this.#shape(view.name, to)) throw gone(view.name, to);
     for (const { view, to } of moves) {
       this.#db
         .prepare(
