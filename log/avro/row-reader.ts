@@ -3,7 +3,7 @@ import type { Columns } from '../../core/column.ts';
 import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
 import type { Row, Value } from '../../core/value.ts';
 import { Cursor } from './cursor.ts';
-import { compileSkip, type Skip } from './row-skip.ts';
+import { compileSkip, isPrimitive, type Skip } from './row-skip.ts';
 import { compileValue } from './row-values.ts';
 import type { AvroSchema, SchemaRegistry } from './schema-registry.ts';
 import { headerLength, schemaIdOf } from './wire-format.ts';
@@ -80,10 +80,13 @@ interface Field {
 export function compileRow(schema: AvroSchema, columns: Columns): ReadRow {
   const fields = fieldsOf(schema);
   if (!fields) throw undecodable('the schema is not a record');
-  const after = fields.find((f) => f.name === 'after');
-  const envelope = after && fields.some((f) => f.name === 'before') && fields.some((f) => f.name === 'op');
+  const envelope = ['before', 'after', 'op'].every((name) => fields.some((f) => f.name === name));
   const cursor = new Cursor();
-  const read = envelope ? compileEnvelope(fields, columns) : compileFields(fields, columns, new Map());
+  // A table may have columns of these names, too; only an envelope's hold a record.
+  const read =
+    envelope && holdsRecord(fields.find((f) => f.name === 'after')!.type)
+      ? compileEnvelope(fields, columns)
+      : compileFields(fields, columns, new Map());
   return (bytes) => {
     cursor.start(bytes, headerLength);
     try {
@@ -145,6 +148,12 @@ function compileFields(
     for (const name of missing) row[name] = null;
     return row;
   };
+}
+
+/** True for a record, and for the name of one that was defined before. */
+function holdsRecord(type: AvroSchema): boolean {
+  if (Array.isArray(type)) return type.some(holdsRecord);
+  return typeof type === 'string' ? !isPrimitive(type) : fieldsOf(type) !== null;
 }
 
 const columnOf = (field: Field): string => field.column ?? field.name;

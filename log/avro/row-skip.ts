@@ -71,6 +71,9 @@ const primitives: Readonly<Record<string, Skip>> = {
   string: sized,
 };
 
+/** True for the names of Avro's own types; every other name is that of a type defined in the schema. */
+export const isPrimitive = (name: string): boolean => Object.hasOwn(primitives, name);
+
 function blocks(item: Skip): Skip {
   return (cursor) => {
     for (let count = cursor.size(); count !== 0; count = cursor.size()) {

@@ -1,4 +1,5 @@
 import type { ColumnType } from '../../core/column.ts';
+import { decodeArray } from '../../core/tagged-json.ts';
 import type { Value } from '../../core/value.ts';
 import type { Cursor } from './cursor.ts';
 import { type ElementOf, parseArrayLiteral } from './row-array.ts';
@@ -7,6 +8,13 @@ import type { AvroSchema } from './schema-registry.ts';
 
 /** Reads one value. `undefined` means that the value has no exact form in the declared type. */
 export type ReadValue = (cursor: Cursor) => Value | undefined;
+
+/** Attribute of a string type whose text is no text, and says what it is instead. */
+const formAttribute = 'insideout.form';
+const taggedForm = 'tagged-json';
+
+/** An array of any depth and any elements, exact, as the text of core/tagged-json.ts. */
+export const taggedArraySchema: AvroSchema = { type: 'string', [formAttribute]: taggedForm };
 
 /** Compiles the reader of a field that is declared as `type`; null when no value of it could ever fit. */
 export function compileValue(schema: AvroSchema, type: ColumnType | 'any'): ReadValue | null {
@@ -25,6 +33,8 @@ export function compileValue(schema: AvroSchema, type: ColumnType | 'any'): Read
       return branch === null ? undefined : branch(cursor);
     };
   }
+  if (typeof schema === 'object' && schema[formAttribute] === taggedForm)
+    return type === 'array' || type === 'any' ? readTagged : null;
   if (typeof schema === 'object' && schema.type !== 'array') {
     const temporal = type === 'timestamp' ? compileTemporal(schema) : null;
     return temporal ?? compileValue(schema.type as AvroSchema, type);
@@ -35,6 +45,15 @@ export function compileValue(schema: AvroSchema, type: ColumnType | 'any'): Read
     return type === 'array' || type === 'any' ? readArray((schema as { items: AvroSchema }).items) : null;
   return scalars[name]?.[type] ?? null;
 }
+
+const readTagged: ReadValue = (cursor) => {
+  const text = cursor.string();
+  try {
+    return decodeArray(text);
+  } catch {
+    throw new RangeError('an array is not in its tagged form');
+  }
+};
 
 function readArray(items: AvroSchema): ReadValue | null {
   const item = compileValue(items, 'any');

@@ -52,15 +52,6 @@ export function valueSchema(
   };
 }
 
-/** Key and value of a truncate record; the same for all topics. */
-export const truncateSchema: AvroSchema = {
-  type: 'record',
-  name: 'Truncate',
-  namespace: 'insideout',
-  doc: 'All rows of this partition with a lower offset are deleted.',
-  fields: [],
-};
-
 function field(column: SchemaColumn, type: AvroSchema): { [field: string]: unknown } {
   const name = safeName(column.name);
   return { name, type, pg: column.type.name, ...(name === column.name ? {} : { column: column.name }) };

@@ -1,7 +1,7 @@
 import { partitionOf } from '../../../core/partition.ts';
-import { headerLength, writeHeader } from '../../../log/avro/wire-format.ts';
+import { ByteWriter } from '../../../log/avro/byte-writer.ts';
+import { truncateBytes } from '../../../log/avro/truncate-record.ts';
 import type { Headers, LogRecord } from '../../../log/log.ts';
-import { ByteWriter } from './byte-writer.ts';
 import type { Tuple } from './pgoutput.ts';
 import type { PreparedTable } from './tables.ts';
 
@@ -53,13 +53,9 @@ export class RecordBatch {
     return table.encoder.key(tuple, this.#writer);
   }
 
-  /**
-   * A record in every partition that deletes the partition's earlier rows. It is not a tombstone: compaction
-   * must keep it for as long as it keeps rows that it deletes.
-   */
+  /** A record in every partition that deletes the partition's earlier rows. */
   truncate(table: PreparedTable, schemaId: number, origin: Origin): void {
-    const framed = Buffer.alloc(headerLength);
-    writeHeader(framed, 0, schemaId);
+    const framed = truncateBytes(schemaId);
     for (let partition = 0; partition < table.partitions; partition++)
       this.#records.push({
         topic: table.topic,

@@ -1,5 +1,5 @@
+import type { ByteWriter } from '../../../log/avro/byte-writer.ts';
 import { headerLength, writeHeader } from '../../../log/avro/wire-format.ts';
-import type { ByteWriter } from './byte-writer.ts';
 import { isUnchanged, type Tuple } from './pgoutput.ts';
 import type { PgType } from './types.ts';
 import { arrayEncoder, encoders, type ValueEncoder } from './value-encoder.ts';

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { type InsideoutError, isInsideoutError } from '../../../core/errors.ts';
+import { registerTruncate } from '../../../log/avro/truncate-record.ts';
 import type { Log } from '../../../log/log.ts';
-import { keySchema, topicOf, truncateSchema, valueSchema } from './avro-schema.ts';
+import { keySchema, topicOf, valueSchema } from './avro-schema.ts';
 import { type EncodedColumn, TableEncoder } from './table-encoder.ts';
 import { TypeCatalog } from './types.ts';
 
@@ -73,7 +74,7 @@ export class Tables {
 
   /** Schema id of truncate records, registered when first needed. */
   async truncateSchemaId(): Promise<number> {
-    this.#truncateId ??= await this.#log.schemas.register('insideout.Truncate', truncateSchema);
+    this.#truncateId ??= await registerTruncate(this.#log.schemas);
     return this.#truncateId;
   }
 

@@ -1,5 +1,5 @@
+import type { ByteWriter } from '../../../log/avro/byte-writer.ts';
 import { splitArray } from './array-literal.ts';
-import type { ByteWriter } from './byte-writer.ts';
 
 /** Writes the text `start` to `end` of `source`, a value as Postgres prints it, as an Avro value. */
 export type ValueEncoder = (source: Buffer, start: number, end: number, writer: ByteWriter) => void;

@@ -236,6 +236,17 @@ describe("Debezium's envelope", () => {
   });
 });
 
+test('columns called before, after and op make no envelope of a row', () => {
+  const schema = record(
+    ['before', nullable('string')],
+    ['after', nullable({ type: 'array', items: ['null', 'long'] })],
+    ['op', 'string'],
+  );
+  const read = compileRow(schema, { before: 'text', after: 'array', op: 'text' });
+  const row = { before: null, after: [1n], op: 'c' };
+  expect(read(framed(schema, row))).toEqual(row);
+});
+
 describe('schemas', () => {
   const schema = record(['v', 'int']);
   test('are fetched once', async () => {

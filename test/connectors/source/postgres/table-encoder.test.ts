@@ -2,10 +2,10 @@ import avro from 'avsc';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { keySchema, safeName, valueSchema } from '../../../../connectors/source/postgres/avro-schema.ts';
-import { ByteWriter } from '../../../../connectors/source/postgres/byte-writer.ts';
 import { isNull, Tuple } from '../../../../connectors/source/postgres/pgoutput.ts';
 import { TableEncoder } from '../../../../connectors/source/postgres/table-encoder.ts';
 import type { PgType } from '../../../../connectors/source/postgres/types.ts';
+import { ByteWriter } from '../../../../log/avro/byte-writer.ts';
 import { exactLong } from '../../../support/avro-decode.ts';
 
 const scalar = (name: string, encoding: PgType['encoding']): PgType => ({

@@ -82,4 +82,12 @@ export class ByteWriter {
       this.position += length;
     }
   }
+
+  /** Avro string: length, then the text as UTF-8. */
+  text(value: string): void {
+    const length = Buffer.byteLength(value);
+    this.long(length);
+    this.reserve(length);
+    this.position += this.buffer.write(value, this.position, length, 'utf8');
+  }
 }
