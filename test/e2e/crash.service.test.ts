@@ -55,6 +55,8 @@ test(`kill -9 of source and materializer under load loses and doubles nothing, i
     key: ['id'],
   } as const;
   const config = {
+    // Generations are recorded in the Log, which other tests' views of this name share.
+    namespace: source,
     sources: { [source]: { kind: 'postgres', url: db.url, tables: ['public.t'], slot: `slot_${db.name}` } },
     log: { kind: 'kafka', brokers: [kafka], registry: { url: registry } },
     stores,

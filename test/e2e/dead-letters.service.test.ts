@@ -15,6 +15,8 @@ test('a poison record is set aside with its origin and bytes, counted and shown,
   const folder = mkdtempSync(join(tmpdir(), 'insideout-poison-'));
   const { kafka, registry } = servers();
   const config = {
+    // Generations are recorded in the Log, which other tests' views of this name share.
+    namespace: source,
     sources: {
       [source]: {
         kind: 'postgres',

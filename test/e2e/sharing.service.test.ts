@@ -25,6 +25,8 @@ test.each(logs)(
     const folder = mkdtempSync(join(tmpdir(), 'insideout-sharing-'));
     const shape = { name: 't', key: ['id'], columns: { id: 'bigint', v: 'text' } } as const;
     const config = {
+      // Generations are recorded in the Log, which other tests' views of this name share.
+      namespace: source,
       sources: { [source]: { kind: 'postgres', url: db.url, tables: ['public.t'], slot: `slot_${db.name}` } },
       log,
       stores: { local: { kind: 'sqlite', path: 'views.db' } },
