@@ -4,9 +4,15 @@ import { Command, CommanderError } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { dlqCommand } from './dlq.ts';
 import { doctorCommand } from './doctor.ts';
+import { generationsCommand } from './generations.ts';
 import { getCommand } from './get.ts';
+import { historyCommand } from './history.ts';
 import { initCommand } from './init.ts';
 import { exit, reportError } from './output.ts';
+import { planCommand } from './plan.ts';
+import { promoteCommand, rollbackCommand } from './promote.ts';
+import { rebuildCommand } from './rebuild.ts';
+import { retireCommand } from './retire.ts';
 import { slotCommand } from './slot.ts';
 import { sourceCommand } from './source.ts';
 import { statusCommand } from './status.ts';
@@ -40,6 +46,13 @@ for (const command of [
   viewCommand,
   statusCommand,
   getCommand,
+  planCommand,
+  rebuildCommand,
+  promoteCommand,
+  rollbackCommand,
+  generationsCommand,
+  retireCommand,
+  historyCommand,
   slotCommand,
   dlqCommand,
 ])

@@ -4,6 +4,7 @@ import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { Health } from './health.ts';
 import { serveHttp } from './http.ts';
+import { runJanitor } from './janitor.ts';
 import type { Logger } from './logger.ts';
 import { Metrics } from './metrics.ts';
 import { SharedCatalog } from './shared-catalog.ts';
@@ -36,9 +37,16 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   for (const unit of units) health.add(unit.kind, unit.name);
   const http = config.http === false ? null : await serveHttp(config.http, { health, metrics });
   if (http) logger.info({ address: http.url }, 'probes and metrics are served');
+  const done = new AbortController();
+  const janitor =
+    options.views.length > 0
+      ? runJanitor({ config, catalog, logger, signal: AbortSignal.any([signal, done.signal]) })
+      : null;
   try {
     return await supervise(units, { signal, events: events(health, logger) });
   } finally {
+    done.abort();
+    await janitor;
     await catalog.close();
     await http?.close();
     logger.info('stopped');

@@ -21,6 +21,8 @@ export interface ViewUnitParts {
   readonly logger: Logger;
   /** Which generations to write to; default: all that the config's definition makes. */
   readonly only?: FollowOptions['only'];
+  /** Told of a generation that readers do not see and that cannot go on; default: it is logged. */
+  readonly failed?: FollowOptions['failed'];
 }
 
 /** A view as a supervised unit: each of its generations runs beside the others, with connections of its own. */
@@ -46,11 +48,13 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
             health.changed(name, reason?.message ?? null);
             if (reason) logger.warn({ view: name, code: reason.code, mend: reason.hint }, reason.message);
           },
-          failed: (entry, error) =>
-            logger.error(
-              { view: name, generation: entry.generation, code: error.code, mend: error.hint },
-              error.message,
-            ),
+          failed:
+            parts.failed ??
+            ((entry, error) =>
+              logger.error(
+                { view: name, generation: entry.generation, code: error.code, mend: error.hint },
+                error.message,
+              )),
           run: (entry, open, stop) => {
             const stateOf = () => entryOf(catalog.state, name, entry.generation)?.state;
             const run = generationUnit(view, entry, {
@@ -98,6 +102,7 @@ function generationUnit(
           view,
           generation: await open(),
           input: entry.input,
+          output: entry.output,
           group: groupName(config.namespace, entry.view, entry.generation),
           log,
           signal,

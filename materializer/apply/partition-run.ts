@@ -9,6 +9,7 @@ import { type FailedRecord, type Stage, writeDeadLetters } from './dead-letters.
 import { condemnsRecord, type Decoder } from './decoder.ts';
 import type { ViewObserver } from './observer.ts';
 import { pieces } from './pieces.ts';
+import type { Publisher } from './publisher.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
 import type { Throttle } from './throttle.ts';
 
@@ -21,6 +22,8 @@ export interface PartitionParts {
   readonly signal: AbortSignal;
   readonly backoff: Backoff | undefined;
   readonly throttle: Throttle | undefined;
+  /** Where the changes go before they are applied, when other views read this one. */
+  readonly publisher: Publisher | null;
   /** Called once, with what ended this partition's work. */
   failed(error: unknown, run: PartitionRun): void;
 }
@@ -75,9 +78,10 @@ export class PartitionRun {
     return this.#given.signal.aborted;
   }
 
-  /** Resolves when nothing is being applied. */
-  settled(): Promise<void> {
-    return this.#applying;
+  /** Resolves when nothing is being applied any more. To be called after it was given up, or has ended. */
+  async close(): Promise<void> {
+    await this.#applying;
+    await this.#parts.publisher?.close();
   }
 
   get #ended(): boolean {
@@ -108,7 +112,8 @@ export class PartitionRun {
   }
 
   async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {
-    const { generation, observe } = this.#parts;
+    const { generation, observe, publisher } = this.#parts;
+    if (publisher) await this.#untilItWorks(() => publisher.append(batch, viewBatch.changes));
     const apply = (part: ViewBatch) => this.#untilItWorks(() => generation.apply(this.#claim, part));
     let rows = viewBatch.changes.length;
     await applyAround(apply, viewBatch, async ({ change, error }) => {

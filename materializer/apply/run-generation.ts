@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Generation } from '../../connectors/sink/view-store.ts';
+import type { Claim, Generation } from '../../connectors/sink/view-store.ts';
 import { isInsideoutError } from '../../core/errors.ts';
 import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { Log } from '../../log/log.ts';
@@ -7,8 +7,10 @@ import type { ViewDefinition } from '../view-definition.ts';
 import { Decoder } from './decoder.ts';
 import type { ViewObserver } from './observer.ts';
 import { PartitionRun } from './partition-run.ts';
+import { Publisher } from './publisher.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
 import type { Throttle } from './throttle.ts';
+import { type ViewTopicEncoder, viewTopicEncoder } from './view-topic.ts';
 
 export interface RunGenerationOptions {
   readonly view: ViewDefinition;
@@ -16,6 +18,8 @@ export interface RunGenerationOptions {
   readonly generation: Generation;
   /** The topic that feeds it. */
   readonly input: string;
+  /** The view topic that it is written to as well, for views that read this one; created when it is missing. */
+  readonly output?: string | null;
   /** Read from, and appended to for dead letters. */
   readonly log: Log;
   /** Processes of one group share the partitions. */
@@ -48,8 +52,9 @@ export interface RunGenerationOptions {
 export async function runGeneration(options: RunGenerationOptions): Promise<void> {
   const { signal } = options;
   try {
-    await topicExists(options);
-    await new GenerationRun(options).run();
+    const partitions = await topicExists(options);
+    const encoder = await untilItWorks(() => prepareOutput(options, partitions), options);
+    await new GenerationRun(options, encoder).run();
   } catch (error) {
     if (!isAbort(error, signal)) throw error;
   }
@@ -58,10 +63,23 @@ export async function runGeneration(options: RunGenerationOptions): Promise<void
 /** How often a topic that no source has created yet is looked for. */
 const topicPollMs = 250;
 
-async function topicExists(options: RunGenerationOptions): Promise<void> {
+async function topicExists(options: RunGenerationOptions): Promise<number> {
   const { input, log, signal } = options;
-  while (!(await untilItWorks(() => log.partitions([input]), options)).has(input))
+  for (;;) {
+    const partitions = (await untilItWorks(() => log.partitions([input]), options)).get(input);
+    if (partitions !== undefined) return partitions;
     await wait(topicPollMs, undefined, { signal });
+  }
+}
+
+/** The view topic has the partitions of the input: the records of one become those of the same number. */
+async function prepareOutput(
+  { output, log, view }: RunGenerationOptions,
+  partitions: number,
+): Promise<ViewTopicEncoder | null> {
+  if (!output) return null;
+  await log.ensureTopics([{ name: output, partitions, cleanup: 'compact' }]);
+  return viewTopicEncoder(log.schemas, output, view.shape);
 }
 
 class GenerationRun {
@@ -74,8 +92,11 @@ class GenerationRun {
   readonly #timers = new Set<NodeJS.Timeout>();
   #failure: { error: unknown } | null = null;
 
-  constructor(options: RunGenerationOptions) {
+  readonly #encoder: ViewTopicEncoder | null;
+
+  constructor(options: RunGenerationOptions, encoder: ViewTopicEncoder | null) {
     this.#options = options;
+    this.#encoder = encoder;
     this.#decoder = new Decoder(options.view, options.log.schemas);
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
   }
@@ -99,7 +120,7 @@ class GenerationRun {
       this.#failure ??= { error };
     } finally {
       this.#stop.abort();
-      await Promise.all([...this.#runs.values()].map((run) => run.settled()));
+      await Promise.all([...this.#runs.values()].map((run) => run.close()));
       for (const timer of this.#timers) clearTimeout(timer);
     }
     const failure: { error: unknown } | null = this.#failure;
@@ -111,19 +132,36 @@ class GenerationRun {
     // What this process still applies must be done before it claims the partition anew.
     const before = this.#runs.get(key);
     before?.giveUp();
-    await before?.settled();
+    await before?.close();
     const { generation, log, observe, backoff, throttle } = this.#options;
     const signal = this.#signal;
     const claim = await untilItWorks(() => generation.claim(topic, partition), { signal, observe, backoff });
     const failed = (error: unknown, run: PartitionRun) => this.#partitionFailed(error, run);
-    const parts = { generation, decoder: this.#decoder, log, observe, signal, backoff, throttle, failed };
+    const publisher = this.#publisher(claim);
+    const decoder = this.#decoder;
+    const parts = { generation, decoder, log, observe, signal, backoff, throttle, publisher, failed };
     this.#runs.set(key, new PartitionRun(parts, claim));
     observe.assigned(topic, partition, claim.next);
     return claim.next;
   }
 
+  #publisher(claim: Claim): Publisher | null {
+    if (!this.#encoder) return null;
+    const { log, generation } = this.#options;
+    const { topic, partition, next } = claim;
+    return new Publisher({
+      log,
+      encoder: this.#encoder,
+      id: partitionKey(this.#encoder.topic, partition),
+      // Nothing to apply: it only tells whether the claim still stands.
+      verify: () => generation.apply(claim, { topic, partition, from: next, next, changes: [] }),
+    });
+  }
+
   #revoked(topic: string, partition: number): void {
-    this.#runs.get(partitionKey(topic, partition))?.giveUp();
+    const run = this.#runs.get(partitionKey(topic, partition));
+    run?.giveUp();
+    void run?.close();
     this.#options.observe.revoked(topic, partition);
   }
 

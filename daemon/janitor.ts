@@ -1,0 +1,41 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { toInsideoutError } from '../core/errors.ts';
+import { due, retire } from '../materializer/generations/retire.ts';
+import type { CheckedConfig } from './config/check.ts';
+import type { Logger } from './logger.ts';
+import { OpenStores } from './open-stores.ts';
+import type { SharedCatalog } from './shared-catalog.ts';
+
+const everyMs = 5_000;
+
+/**
+ * Removes generations whose time of grace is over, and goes on with removals that were interrupted, until the
+ * signal aborts. What fails is logged and tried again the next time; several processes may do it at once.
+ */
+export async function runJanitor(parts: {
+  config: CheckedConfig;
+  catalog: SharedCatalog;
+  logger: Logger;
+  signal: AbortSignal;
+}): Promise<void> {
+  const { config, logger, signal } = parts;
+  const stores = new OpenStores(config);
+  try {
+    while (!signal.aborted) {
+      await wait(everyMs, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        const { catalog, log } = await parts.catalog.get();
+        const entries = due(catalog.state, config.rebuild.graceMs).filter((e) => e.store in config.stores);
+        if (entries.length === 0) continue;
+        await retire(entries, { catalog, log, store: stores.get, signal });
+        for (const { view, generation } of entries) logger.info({ view, generation }, 'retired');
+      } catch (error) {
+        const { code, message } = toInsideoutError(error);
+        if (!signal.aborted) logger.warn({ code }, `a generation could not be retired: ${message}`);
+      }
+    }
+  } finally {
+    await stores.close();
+  }
+}
