@@ -5,14 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /**
- * `npm test`: builds, because some tests run what is published; brings up the servers (vitest's global setup does,
- * and stops what it started); runs every test; and ends with one plain line of counts. Arguments go to vitest.
+ * `npm test`: brings up the servers (vitest's global setup does, and stops what it started); runs every test, one of
+ * which builds what is published; and ends with one plain line of counts. Arguments go to vitest.
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'insideout-test-'));
 const results = join(folder, 'results.json');
 
-if (run('npm', ['run', '--silent', 'build']) !== 0) process.exit(1);
 const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${results}`];
 const status = run('npx', ['vitest', 'run', ...reporters, ...process.argv.slice(2)]);
 const { passed, failed } = count(results);
