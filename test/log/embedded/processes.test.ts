@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { type EmbeddedLog, openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
+import { killAndTakeOver } from '../killed-writer.ts';
 import { partitionsHeld, tail } from '../tail.ts';
 
 const poll = { timeout: 15_000, interval: 20 };
@@ -62,3 +63,8 @@ test('the partitions of a member that was killed go to the others within seconds
   await expect.poll(() => partitionsHeld(one), { ...poll, timeout: 6_000 }).toEqual([0, 1, 2, 3]);
   await one.stop();
 }, 30_000);
+
+test('appends of a fenced writer that was killed are in the Log whole or not at all, once another took over', async () => {
+  const { log, path } = await openWith(1);
+  await killAndTakeOver(log, path, 'insideout.view.card.g1');
+}, 60_000);

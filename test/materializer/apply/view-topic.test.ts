@@ -65,6 +65,7 @@ const { element } = fc.letrec<{ element: Value; array: Value }>((tie) => ({
     fc.boolean(),
     fc.integer(),
     fc.double(),
+    fc.constantFrom(Number.NaN, -0, Number.NEGATIVE_INFINITY),
     int8,
     anyText,
     fc.uint8Array(),
