@@ -1,5 +1,6 @@
 import type { Lsn } from '../../core/lsn.ts';
 import type { Log } from '../../log/log.ts';
+import { Acknowledgements } from './acknowledgements.ts';
 import type { Source, SourceBatch } from './source.ts';
 
 /** What the pump tells of itself, for metrics and probes. */
@@ -15,9 +16,10 @@ export interface SourceObserver {
 const maxInFlight = 3;
 
 /**
- * Moves batches from a source to the Log and acknowledges what has become durable, in order. Ends without an
- * error when the signal aborts, after what was in flight is durable and acknowledged; throws the first failure
- * otherwise, with nothing acknowledged that came after it.
+ * Moves batches from a source to the Log, acknowledges what has become durable, in order, and tells in the Log
+ * which barriers were passed (topic `__insideout.<source>.barriers`). Ends without an error when the signal
+ * aborts, after what was in flight is durable and acknowledged; throws the first failure otherwise, with nothing
+ * acknowledged that came after it.
  */
 export async function pump(options: {
   source: Source;
@@ -33,8 +35,22 @@ export async function pump(options: {
   observe.connected(true);
   let failure: { error: unknown } | null = null;
   const inFlight: Promise<void>[] = [];
-  // Each append's acknowledgement waits for the one before it, so a later batch never acknowledges an earlier one.
+  // Each append waits for the one before it, so a later batch never acknowledges an earlier one.
   let previous = Promise.resolve();
+  const fail = (error: unknown) => {
+    failure ??= { error };
+    failed.abort();
+  };
+  const acknowledgements = new Acknowledgements({
+    source: options.source.name,
+    log,
+    acknowledge: (lsn) => {
+      if (failure) return;
+      stream.acknowledge(lsn);
+      observe.acknowledged(lsn);
+    },
+    failed: fail,
+  });
 
   const send = (batch: SourceBatch): Promise<void> => {
     const appended = batch.records.length > 0 ? log.append(batch.records) : Promise.resolve();
@@ -43,21 +59,18 @@ export async function pump(options: {
       try {
         await Promise.all([appended, before]);
         if (failure) return;
-        if (batch.lsn !== null) {
-          stream.acknowledge(batch.lsn);
-          observe.acknowledged(batch.lsn);
-        }
+        acknowledgements.durable(batch);
         observe.appended(batch.records.length, byteLength(batch));
         if (batch.committedAt !== null) observe.committedAt(batch.committedAt);
       } catch (error) {
-        failure ??= { error };
-        failed.abort();
+        fail(error);
       }
     })();
     return previous;
   };
 
   try {
+    acknowledgements.begin();
     for await (const batch of stream) {
       if (failure) break;
       inFlight.push(send(batch));
@@ -65,10 +78,12 @@ export async function pump(options: {
       if (failure) break;
     }
     await Promise.all(inFlight);
+    await acknowledgements.settled();
     if (failure) throw (failure as { error: unknown }).error;
   } finally {
     observe.connected(false);
     await previous;
+    await acknowledgements.settled();
     await stream.close();
   }
 }

@@ -1,5 +1,6 @@
 import type { Lsn } from '../../core/lsn.ts';
 import type { LogRecord } from '../../log/log.ts';
+import type { Barrier } from './barriers.ts';
 
 /**
  * A database whose changes are captured. Opening it starts with a snapshot when there is none in the Log yet.
@@ -29,12 +30,15 @@ export interface ChangeStream extends AsyncIterable<SourceBatch> {
 export interface SourceBatch {
   readonly records: readonly LogRecord[];
   /**
-   * What may be acknowledged once this batch and all before it are durable: the end of the last transaction
-   * that is complete in it, or null when there is none (inside a large transaction, or a snapshot).
+   * What may be acknowledged once this batch and all before it are durable, and its barriers are passed: the end
+   * of the last transaction or barrier that is complete in it, or null when there is none (inside a large
+   * transaction, or a snapshot).
    */
   readonly lsn: Lsn | null;
   /** Commit time of the newest transaction in the batch, milliseconds since 1970; null when there is none. */
   readonly committedAt: number | null;
+  /** Barriers whose every earlier change is in this batch or one before it, in the order of their LSN. */
+  readonly barriers: readonly Barrier[];
 }
 
 /** How far the snapshot of a table is. */

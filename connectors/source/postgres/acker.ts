@@ -9,7 +9,7 @@ import type { Lsn } from '../../../core/lsn.ts';
  */
 export class Acker {
   #confirmed: Lsn;
-  /** End of the last transaction that has records. */
+  /** End of the last transaction or mark that has something to become durable. */
   #outstanding: Lsn;
   /** Everything before here was sent to us, and what of it has records ends at or before `#outstanding`. */
   #seen: Lsn;
@@ -38,6 +38,12 @@ export class Acker {
     if (endLsn > this.#seen) this.#seen = endLsn;
     if (hasRecords) this.#outstanding = endLsn;
     this.#settle();
+  }
+
+  /** A mark between transactions arrived that has something of it to become durable. */
+  marked(endLsn: Lsn): void {
+    if (endLsn > this.#seen) this.#seen = endLsn;
+    this.#outstanding = endLsn;
   }
 
   /** The Log holds everything up to here. */

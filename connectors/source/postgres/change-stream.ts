@@ -110,7 +110,7 @@ export class PostgresChangeStream implements ChangeStream {
       signal.addEventListener('abort', () => resolve(), { once: true });
     });
     // The slot still stands where the stream begins: this acknowledges the snapshot, and moves nothing.
-    yield { records: [], lsn: start.created?.consistentLsn ?? 0n, committedAt: null };
+    yield { ...mid([]), lsn: start.created?.consistentLsn ?? 0n };
     await durable;
     this.#snapshotDurable = null;
     // Aborted, the acknowledgement may never have come: then the snapshot is taken again.
@@ -164,4 +164,9 @@ export class PostgresChangeStream implements ChangeStream {
   }
 }
 
-const mid = (records: LogRecord[]): SourceBatch => ({ records, lsn: null, committedAt: null });
+const mid = (records: LogRecord[]): SourceBatch => ({
+  records,
+  lsn: null,
+  committedAt: null,
+  barriers: [],
+});

@@ -68,10 +68,10 @@ export class MessageReader {
           this.#wake = null;
           continue;
         }
-        const { lsn, committedAt } = this.#transactions.takeProgress();
+        const progress = this.#transactions.takeProgress();
         const records = this.#batch.take();
         this.#resumeWhenRoomy();
-        yield { records, lsn, committedAt };
+        yield { records, ...progress };
       }
     } finally {
       signal.removeEventListener('abort', onAbort);

@@ -141,5 +141,23 @@ export function readTruncate(message: Buffer): number[] {
   return Array.from({ length: count }, (_, i) => message.readUInt32BE(6 + i * 4));
 }
 
+/** Prefix of the logical messages that are barriers. All others are somebody else's. */
+export const barrierPrefix = 'insideout';
+const barrierBytes = Buffer.from(`${barrierPrefix}\0`);
+const prefixStart = 10;
+const lengthStart = prefixStart + barrierBytes.length;
+
+/** A barrier's message, with the end of its WAL record; null for everybody else's, which costs a comparison. */
+export function readBarrier(message: Buffer): { transactional: boolean; lsn: Lsn; content: Buffer } | null {
+  if (message.length < lengthStart + 4) return null;
+  if (barrierBytes.compare(message, prefixStart, lengthStart) !== 0) return null;
+  const start = lengthStart + 4;
+  return {
+    transactional: (message[1]! & 1) === 1,
+    lsn: message.readBigUInt64BE(2),
+    content: message.subarray(start, start + message.readInt32BE(lengthStart)),
+  };
+}
+
 /** Microseconds from 1970 to 2000, where Postgres counts from. */
 const postgresEpochMicros = 946_684_800_000_000n;

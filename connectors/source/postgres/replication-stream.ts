@@ -132,7 +132,7 @@ class Plugin extends PgoutputPlugin {
   override start(client: pg.Client, slot: string, lsn: string): Promise<unknown> {
     this.socket = (client as unknown as { connection: { stream: Socket } }).connection.stream;
     return client.query(
-      `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${lsn} (proto_version '1', publication_names ${quoteText(quoteIdent(this.#publication))})`,
+      `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${lsn} (proto_version '1', publication_names ${quoteText(quoteIdent(this.#publication))}, messages 'true')`,
     );
   }
 }

@@ -1,10 +1,13 @@
 import { InsideoutError } from '../../../core/errors.ts';
 import type { Lsn } from '../../../core/lsn.ts';
+import { type Barrier, parseContent } from '../barriers.ts';
+import type { SourceBatch } from '../source.ts';
 import type { Acker } from './acker.ts';
 import { originOf } from './origin.ts';
 import {
   isUnchanged,
   type Relation,
+  readBarrier,
   readBegin,
   readCommit,
   readRelation,
@@ -45,6 +48,9 @@ export class TransactionReader {
   #truncateSchemaId = 0;
   #origin: Origin | null = null;
   #records = 0;
+  /** Barriers of the transaction that is arriving, which count at its commit. */
+  #held: Omit<Barrier, 'lsn'>[] = [];
+  #barriers: Barrier[] = [];
   #completeLsn: Lsn | null = null;
   #committedAt: number | null = null;
 
@@ -60,15 +66,16 @@ export class TransactionReader {
     this.#truncateSchemaId = truncateSchemaId;
   }
 
-  /** End of the last whole transaction since the last call, and its commit time. */
-  takeProgress(): { lsn: Lsn | null; committedAt: number | null } {
-    const progress = { lsn: this.#completeLsn, committedAt: this.#committedAt };
+  /** End of the last whole transaction or barrier since the last call, the commit time, and the barriers. */
+  takeProgress(): Pick<SourceBatch, 'lsn' | 'committedAt' | 'barriers'> {
+    const progress = { lsn: this.#completeLsn, committedAt: this.#committedAt, barriers: this.#barriers };
+    if (this.#barriers.length > 0) this.#barriers = [];
     this.#completeLsn = null;
     this.#committedAt = null;
     return progress;
   }
 
-  /** True when a transaction became whole since the last `takeProgress`, with or without records left of it. */
+  /** True when a transaction became whole, or a barrier came, since the last `takeProgress`, with or without records left of it. */
   get hasProgress(): boolean {
     return this.#completeLsn !== null;
   }
@@ -86,18 +93,23 @@ export class TransactionReader {
         const { finalLsn, commitMicros, xid } = readBegin(message);
         this.#origin = originOf({ lsn: finalLsn, xid, micros: commitMicros });
         this.#records = 0;
+        this.#held = [];
         this.#acker.began();
         return null;
       }
       case tag.commit: {
         const { endLsn } = readCommit(message);
-        this.#acker.committed(endLsn, this.#records > 0);
-        if (this.#records > 0) {
-          this.#completeLsn = endLsn;
-          this.#committedAt = this.#origin?.timestamp ?? null;
-        }
+        const matters = this.#records > 0 || this.#held.length > 0;
+        this.#acker.committed(endLsn, matters);
+        if (matters) this.#completeLsn = endLsn;
+        if (this.#records > 0) this.#committedAt = this.#origin?.timestamp ?? null;
+        for (const barrier of this.#held) this.#barriers.push({ ...barrier, lsn: endLsn });
+        this.#held = [];
         return null;
       }
+      case tag.message:
+        this.#message(message);
+        return null;
       case tag.relation:
         return { kind: 'relation', relation: readRelation(message) };
       case tag.truncate: {
@@ -113,6 +125,20 @@ export class TransactionReader {
       default:
         return null;
     }
+  }
+
+  #message(message: Buffer): void {
+    const found = readBarrier(message);
+    const barrier = found && parseContent(found.content);
+    if (!barrier) return;
+    if (found.transactional) {
+      this.#held.push(barrier);
+      return;
+    }
+    // Between transactions, since the server sends each whole at its commit: all earlier commits came before.
+    this.#barriers.push({ ...barrier, lsn: found.lsn });
+    this.#completeLsn = found.lsn;
+    this.#acker.marked(found.lsn);
   }
 
   #insert(message: Buffer): Wanted {
