@@ -65,8 +65,13 @@ function chosen(
     throw new InsideoutError('USAGE', `There is no generation ${generation} of "${name}".`, {
       hint: 'See `insideout generations`.',
     });
-  // What is built together is given up together: the others would wait for it for ever.
-  return entry.state === 'building'
-    ? generations.filter((g) => g.epoch === entry.epoch && g.state === 'building')
-    : [entry];
+  // What is built together is given up together, and what follows a former one goes with it.
+  if (entry.state === 'building')
+    return generations.filter((g) => g.epoch === entry.epoch && g.state === 'building');
+  const going = [entry];
+  for (const at of going)
+    going.push(
+      ...generations.filter((g) => g.state === 'grace' && at.output !== null && g.input === at.output),
+    );
+  return going;
 }

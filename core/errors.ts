@@ -40,6 +40,7 @@ export const errorCodes = {
   VIEW_SHAPE: ['operator', 'a generation in the store has other columns than the view declares'],
   VIEW_CHANGED: ['operator', 'the definition of a view is not the one that made its generation'],
   VIEW_GATE: ['never', 'a rebuilt view is not ready to be promoted'],
+  EFFECT_FAILED: ['backoff', 'the effects function of a view threw'],
   CATALOG_CONFLICT: ['never', 'another process changed the generations at the same time'],
   VIEW_GENERATION_GONE: ['backoff', 'a generation was removed while it was read'],
   READ_TIMEOUT: ['backoff', 'a view did not reach a consistency token in time'],

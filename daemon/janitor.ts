@@ -32,6 +32,8 @@ export async function runJanitor(parts: {
         for (const { view, generation } of entries) logger.info({ view, generation }, 'retired');
       } catch (error) {
         const { code, message } = toInsideoutError(error);
+        // Another process was faster.
+        if (code === 'CATALOG_CONFLICT') continue;
         if (!signal.aborted) logger.warn({ code }, `a generation could not be retired: ${message}`);
       }
     }

@@ -2,6 +2,7 @@ import { pump } from '../connectors/source/pump.ts';
 import type { InsideoutError } from '../core/errors.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
+import { effectsUnit } from './effects-unit.ts';
 import { Health } from './health.ts';
 import { serveHttp } from './http.ts';
 import { runJanitor } from './janitor.ts';
@@ -33,6 +34,9 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   const units = [
     ...options.sources.map((name) => sourceUnit(name, options, metrics)),
     ...options.views.map((view) => viewUnit(view, { config, catalog, metrics, health, logger })),
+    ...options.views
+      .filter((view) => view.effects !== null)
+      .map((view) => effectsUnit(view, { config, catalog, health })),
   ];
   for (const unit of units) health.add(unit.kind, unit.name);
   const http = config.http === false ? null : await serveHttp(config.http, { health, metrics });

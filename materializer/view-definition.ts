@@ -3,6 +3,7 @@ import type { Columns, RowOf } from '../core/column.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Row } from '../core/value.ts';
 import type { ViewShape } from '../core/view.ts';
+import type { ViewEffect } from './apply/effects.ts';
 
 /** Turns a source row into the view's columns, or into null when the row is not part of the view. */
 export type RowFunction = (row: Row) => Row | null;
@@ -23,8 +24,16 @@ export interface ViewDefinition {
   readonly row: RowFunction | null;
   /** Whether its generations write a view topic; views that others read do. */
   readonly published: boolean;
+  readonly effects: Effects | null;
   /** Part of the fingerprint, for changes that the row function's own text does not show. */
   readonly version: string;
+}
+
+/** What a view tells the outside of its changes. */
+export interface Effects {
+  /** Where to begin when they are run for the first time: with what comes from now on, or with all there is. */
+  readonly from: 'now' | 'start';
+  readonly run: (changes: readonly ViewEffect[]) => void | Promise<void>;
 }
 
 /** What `view()` takes. `Reads` are the source's columns, `Stored` the view's. */
@@ -48,6 +57,15 @@ export interface ViewOptions<Reads extends Columns, Stored extends Columns> {
   readonly row?: (row: RowOf<Reads>) => Partial<RowOf<Stored>> | null;
   /** Writes the view to the Log as well, for others to read. Default: when another view of the config reads it. */
   readonly publish?: boolean;
+  /**
+   * Called with the view's changes after readers can see them, to call a webhook or write to a topic for others:
+   * each at least once, in the order of each key. What a rebuild goes through again is not told again. Only for
+   * views that a topic feeds. `from`: begin with what comes from now on (default), or with all there is.
+   */
+  readonly effects?: {
+    readonly from?: 'now' | 'start';
+    readonly run: (changes: readonly ViewEffect[]) => void | Promise<void>;
+  };
   /** Change it when `row` calls code that has changed: a view's own text is compared, not what it imports. */
   readonly version?: string | number;
 }
@@ -62,6 +80,9 @@ export interface ViewDeclaration {
   readonly reads?: Columns | undefined;
   readonly row?: RowFunction | undefined;
   readonly publish?: boolean | undefined;
+  readonly effects?:
+    | { readonly from?: 'now' | 'start' | undefined; readonly run: Effects['run'] }
+    | undefined;
   readonly version?: string | number | undefined;
 }
 
@@ -93,6 +114,11 @@ export function viewProblems(declared: ViewDeclaration): { path: string[]; messa
           ['reads'],
           `has no "${column}" of type ${type}: add it, leave reads out, or make the column with row`,
         );
+  if (declared.effects && typeof declared.from !== 'string')
+    say(
+      ['effects'],
+      'belong to a view that a topic feeds: the offsets of a view topic are those of one generation',
+    );
   for (const column of Object.keys(declared.columns))
     if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(column))
       say(
@@ -122,6 +148,7 @@ export function defineView(declared: ViewDeclaration): ViewDefinition {
     keyFrom,
     row: declared.row ?? null,
     published: declared.publish ?? false,
+    effects: declared.effects ? { from: declared.effects.from ?? 'now', run: declared.effects.run } : null,
     version: String(declared.version ?? ''),
   };
 }

@@ -103,6 +103,12 @@ export const viewSchema = z.strictObject({
     )
     .optional(),
   publish: z.boolean().optional(),
+  effects: z
+    .strictObject({
+      from: z.enum(['now', 'start']).optional(),
+      run: z.custom<(...args: never[]) => unknown>((f) => typeof f === 'function', 'must be a function'),
+    })
+    .optional(),
   version: z.union([z.string(), z.number()]).optional(),
 });
 
