@@ -13,11 +13,11 @@ import type { Row } from '../../core/value.ts';
 import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
 import type { Log } from '../../log/log.ts';
 import { silentObserver } from '../../materializer/apply/observer.ts';
-import { runView } from '../support/run-view.ts';
 import { defineView } from '../../materializer/view-definition.ts';
 import { capture, slotOf, tableOf, temporaryLog } from '../support/capture.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { runView } from '../support/run-view.ts';
 import { servers, uniqueName } from '../support/servers.ts';
 import { rowCount, typedColumns, typesSql, unknownColumn } from './every-type.ts';
 
