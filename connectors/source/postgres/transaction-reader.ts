@@ -69,7 +69,7 @@ export class TransactionReader {
   /** End of the last whole transaction or barrier since the last call, the commit time, and the barriers. */
   takeProgress(): Pick<SourceBatch, 'lsn' | 'committedAt' | 'barriers'> {
     const progress = { lsn: this.#completeLsn, committedAt: this.#committedAt, barriers: this.#barriers };
-    if (this.#barriers.length > 0) this.#barriers = [];
+    this.#barriers = [];
     this.#completeLsn = null;
     this.#committedAt = null;
     return progress;

@@ -64,6 +64,13 @@ test('a message within a transaction is a barrier at the end of its commit', () 
   expect(reader.takeProgress()).toMatchObject({ lsn: 200n, barriers: [{ id: 'a', lsn: 200n }] });
 });
 
+test('a barrier does not get into a batch that was taken before it came', () => {
+  const { reader } = readerAt(100n);
+  const taken = reader.takeProgress();
+  reader.read(message(200n, '{"id":"a"}'));
+  expect(taken.barriers).toEqual([]);
+});
+
 test.each([
   ['another prefix', message(200n, '{"id":"a"}', { prefix: 'insideout.heartbeat' })],
   ['the beginning of our prefix', message(200n, '{"id":"a"}', { prefix: 'inside' })],
