@@ -1,4 +1,4 @@
-import { type Admin, Kafka, logLevel, type SASLOptions } from 'kafkajs';
+import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
 import { InsideoutError } from '../../core/errors.ts';
 import { type Offset, partitionKey } from '../../core/position.ts';
 import { confluentRegistry, type RegistryOptions } from '../avro/confluent-registry.ts';
@@ -35,9 +35,14 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
   return new KafkaLog(options);
 }
 
+/** A broker that takes connections and says nothing would otherwise be waited for three times as long. */
+const answerMs = 10_000;
+
 class KafkaLog implements Log {
   readonly schemas: SchemaRegistry;
   readonly #kafka: Kafka;
+  /** For questions, whose answers take no time; records and groups may take theirs. */
+  readonly #asking: Kafka;
   readonly #replicationFactor: number | undefined;
   readonly #appending: AppenderParts;
   readonly #appender: KafkaAppender;
@@ -47,7 +52,7 @@ class KafkaLog implements Log {
   #admin: Promise<Admin> | null = null;
 
   constructor(options: KafkaLogOptions) {
-    this.#kafka = new Kafka({
+    const settings: KafkaConfig = {
       brokers: [...options.brokers],
       clientId: options.clientId ?? 'insideout',
       connectionTimeout: 5_000,
@@ -57,7 +62,9 @@ class KafkaLog implements Log {
       // What goes wrong is thrown; the library would print it as well, and its normal start-up retries with it.
       logLevel: logLevel.NOTHING,
       logCreator: () => () => {},
-    });
+    };
+    this.#kafka = new Kafka(settings);
+    this.#asking = new Kafka({ ...settings, requestTimeout: answerMs });
     this.#replicationFactor = options.replicationFactor;
     this.schemas = confluentRegistry(options.registry);
     const limits = new MessageLimits();
@@ -152,7 +159,7 @@ class KafkaLog implements Log {
   }
 
   async #connected(): Promise<Admin> {
-    this.#admin ??= connect(this.#kafka);
+    this.#admin ??= connect(this.#asking);
     try {
       return await this.#admin;
     } catch (error) {
