@@ -3,6 +3,7 @@ import { inspect } from '../../../../connectors/source/postgres/inspect.ts';
 import { slotStatus } from '../../../../connectors/source/postgres/slot.ts';
 import { parseLsn } from '../../../../core/lsn.ts';
 import type { EmbeddedLog } from '../../../../log/embedded/embedded-log.ts';
+import { startPostgres } from '../../../../stack/postgres.ts';
 import { type Capture, capture, recordsOf, slotOf, tableOf, temporaryLog } from '../../../support/capture.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -299,12 +300,28 @@ describe('acknowledgement', () => {
   });
 
   test('a heartbeat moves the slot of a database in which nothing happens', async () => {
-    await db.client.query('create table t (id int primary key)');
-    start({ tables: ['public.t'], heartbeatMs: 50 });
-    const confirmed = async () =>
-      (await slotStatus({ url: db.url, slot: slotOf(db.url) })).confirmedLsn ?? 0n;
-    const first = await eventually('the source runs', async () => (await confirmed()) || null);
-    await eventually('the slot moves', async () => (await confirmed()) > first);
+    // A server of its own: what happens in other databases of a shared one moves every slot.
+    const server = await startPostgres({ settings: { autovacuum: 'off' } });
+    const idle = await createDatabase(server.url);
+    try {
+      await idle.client.query('create table t (id int primary key)');
+      start({ url: idle.url, tables: ['public.t'], heartbeatMs: 50 });
+      const seen = new Set<bigint>();
+      // Without a heartbeat only the server itself writes, once in 15 seconds at most.
+      await eventually(
+        'the slot moves again and again',
+        async () => {
+          const { active, confirmedLsn } = await slotStatus({ url: idle.url, slot: slotOf(idle.url) });
+          if (active && confirmedLsn !== null) seen.add(confirmedLsn);
+          return seen.size >= 20;
+        },
+        20,
+      );
+      await running?.stop();
+    } finally {
+      await idle.drop();
+      await server.stop();
+    }
   });
 
   test('a slot that is gone is a named error with the choice, and --resnapshot takes it', async () => {
