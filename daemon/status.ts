@@ -1,7 +1,7 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { toInsideoutError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
-import type { Checkpoint } from '../core/position.ts';
+import { type Checkpoint, parsePartitionKey } from '../core/position.ts';
 import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
@@ -37,7 +37,7 @@ export interface ViewStatus {
   readonly generation: GenerationId | null;
   /** Records of the topic that are not applied yet; null when it cannot be told. */
   readonly lag: number | null;
-  /** Of all views of the topic; null when the Log cannot tell. */
+  /** Of all views of the topic; null when it cannot be told, as for a view that another view feeds. */
   readonly deadLetters: number | null;
   readonly error: string | null;
 }
@@ -78,8 +78,7 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
       }
       return { name, partitions: ends.length, records, ends };
     });
-    const ends = new Map([...offsets].map(([key, o]) => [key, o.end]));
-    const views = await readViews({ ends, topics });
+    const views = await readViews({ log, topics });
     return { sources, topics, views, logError: null };
   } catch (error) {
     // Without the Log nobody knows how far behind the views are, but they are there.
@@ -121,9 +120,9 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
   }
 }
 
-/** What the Log told. */
+/** The Log, and what it told of the topics of this config. */
 interface Known {
-  readonly ends: ReadonlyMap<string, number>;
+  readonly log: Log;
   readonly topics: readonly TopicStatus[];
 }
 
@@ -132,13 +131,14 @@ async function readView(
   view: ViewDefinition,
   known: Known | null,
 ): Promise<ViewStatus> {
-  // What a view writes for another to read has a topic per generation, of which nothing is known here.
-  const input = typeof view.from === 'string' && known ? { topic: view.from, known } : null;
   const base = {
     name: view.shape.name,
     store: view.store,
     topic: rootTopic(config.views, view),
-    deadLetters: input && (input.known.topics.find((t) => t.name === `${input.topic}.dlq`)?.records ?? 0),
+    deadLetters:
+      known && typeof view.from === 'string'
+        ? (known.topics.find((t) => t.name === `${view.from}.dlq`)?.records ?? 0)
+        : null,
   };
   let store: ViewStore | null = null;
   const stored = config.stores[view.store];
@@ -148,7 +148,7 @@ async function readView(
     const generation = await store.active(view.shape.name);
     if (generation === null) return { ...base, generation, lag: null, error: null };
     const checkpoint = await (await store.open(view.shape, generation)).checkpoint();
-    const lag = input && lagOf(input.topic, checkpoint, input.known);
+    const lag = known && (await lagOf(view, checkpoint, known.log));
     return { ...base, generation, lag, error: null };
   } catch (error) {
     return { ...base, generation: null, lag: null, error: toInsideoutError(error).message };
@@ -157,11 +157,17 @@ async function readView(
   }
 }
 
-/** Null when the Log does not have the topic: a view of it is up to date with nothing. */
-function lagOf(topic: string, checkpoint: Checkpoint, known: Known): number | null {
-  if (!known.topics.some((t) => t.name === topic)) return null;
+/** Null when the Log does not have what the view reads: a view of nothing is not up to date. */
+async function lagOf(view: ViewDefinition, checkpoint: Checkpoint, log: Log): Promise<number | null> {
+  // A view that is fed by another reads the topic of one of its generations, which only the checkpoint names.
+  const topics =
+    typeof view.from === 'string'
+      ? [view.from]
+      : [...new Set([...checkpoint.keys()].map((key) => parsePartitionKey(key).topic))];
+  const held = await log.partitions(topics);
+  if (topics.length === 0 || topics.some((topic) => !held.has(topic))) return null;
   let lag = 0;
-  for (const [key, end] of known.ends)
-    if (key.slice(0, key.lastIndexOf('/')) === topic) lag += Math.max(0, end - (checkpoint.get(key) ?? 0));
+  for (const [key, { end }] of await log.offsets(topics))
+    lag += Math.max(0, end - (checkpoint.get(key) ?? 0));
   return lag;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
+import type { Generation } from '../../connectors/sink/view-store.ts';
 import { loadConfig } from '../../daemon/config/load.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import { runInProcess as run } from './in-process.ts';
@@ -26,12 +27,12 @@ views:
 `;
 const writeConfig = (text = config) => writeFileSync(join(folder, 'insideout.config.yaml'), text);
 
-/** An empty generation of the view, which readers see. */
-async function buildView(): Promise<void> {
+/** A generation of the view, which readers see. */
+async function buildView(name = 'card', fill = async (_empty: Generation) => {}): Promise<void> {
   const { views } = await loadConfig({ folder });
-  const view = views[0]!.shape;
+  const view = views.find((v) => v.shape.name === name)!.shape;
   const store = await openSqliteStore({ path: join(folder, 'views.db') });
-  await store.open(view, 1);
+  await fill(await store.open(view, 1));
   await store.promote([{ view, from: null, to: 1 }]);
   await store.close();
 }
@@ -148,6 +149,27 @@ describe('the command line', () => {
       logError: null,
       views: [{ name: 'card', generation: 1, lag: null, deadLetters: 0, error: null }],
     });
+  });
+
+  test('status tells the lag of a view that is fed by another, from the topic that it reads', async () => {
+    writeConfig(
+      `${config}  - { name: names, from: { view: card }, store: local, key: [id], columns: { id: bigint } }\n`,
+    );
+    const topic = 'a generation of card';
+    const log = await openEmbeddedLog({ path: join(folder, 'log.db') });
+    await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'compact' }]);
+    const record = { topic, partition: 0, key: Buffer.from('k'), value: null, timestamp: 1 };
+    await log.append([record, record, record]);
+    await log.close();
+    await buildView('names', async (generation) => {
+      const claim = await generation.claim(topic, 0);
+      await generation.apply(claim, { topic, partition: 0, changes: [], from: 0, next: 1 });
+    });
+    const { views } = JSON.parse((await run(['status', '--json'])).out);
+    expect(views).toMatchObject([
+      { name: 'card', generation: null },
+      { name: 'names', generation: 1, lag: 2, deadLetters: null },
+    ]);
   });
 
   test.each([
