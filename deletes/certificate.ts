@@ -1,0 +1,74 @@
+import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { Place } from './place.ts';
+
+/** What a certificate says; no personal data is in it. */
+export interface CertificateBody {
+  readonly version: 1;
+  /** Counts the certificates of a chain, from 1. */
+  readonly number: number;
+  readonly erasure: string;
+  /** Kind of subject, and the keyed hash of its id. */
+  readonly subject: string;
+  readonly subjectHash: string;
+  readonly requestedAt: string;
+  readonly completedAt: string;
+  readonly by: string;
+  /** Rows of each table that were deleted or anonymised. */
+  readonly rows: Readonly<Record<string, number>>;
+  readonly places: readonly Place[];
+  /** SHA-256 of the certificate before this one; null for the first. */
+  readonly previous: string | null;
+}
+
+export interface Certificate {
+  readonly body: CertificateBody;
+  /** Ed25519 over the canonical JSON of the body, base64. */
+  readonly signature: string;
+  /** SubjectPublicKeyInfo, base64: what it was signed with; whether that is to be trusted is the reader's to know. */
+  readonly publicKey: string;
+}
+
+/**
+ * JSON with sorted keys and no white space: the same bytes for the same content, whoever writes them
+ * (RFC 8785, of which only texts, whole numbers, null, lists and objects are used here).
+ */
+export function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonical(member)}`);
+  return `{${members.join(',')}}`;
+}
+
+/** What the next certificate names as its previous. Covers the signature: a re-signed one is another. */
+export const certificateHash = (certificate: Certificate): string =>
+  createHash('sha256').update(canonical(certificate)).digest('hex');
+
+export function signCertificate(body: CertificateBody, privateKey: KeyObject): Certificate {
+  return {
+    body,
+    signature: sign(null, Buffer.from(canonical(body)), privateKey).toString('base64'),
+    publicKey: createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).toString('base64'),
+  };
+}
+
+/** What is wrong with a chain, as sentences; empty when nothing is. `publicKey` is the one that is trusted. */
+export function chainProblems(chain: readonly Certificate[], publicKey: KeyObject): string[] {
+  const problems: string[] = [];
+  const trusted = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
+  let previous: Certificate | null = null;
+  for (const [i, certificate] of chain.entries()) {
+    const { body, signature } = certificate;
+    const name = `certificate ${body.number} (erasure ${body.erasure})`;
+    if (certificate.publicKey !== trusted) problems.push(`${name} was signed with another key`);
+    if (!verify(null, Buffer.from(canonical(body)), publicKey, Buffer.from(signature, 'base64')))
+      problems.push(`the signature of ${name} does not fit what it says: it was altered`);
+    if (body.number !== i + 1) problems.push(`${name} stands at place ${i + 1}: an entry was removed or moved`);
+    if (body.previous !== (previous && certificateHash(previous)))
+      problems.push(`${name} does not follow the one before it: an entry was removed, moved or altered`);
+    previous = certificate;
+  }
+  return problems;
+}

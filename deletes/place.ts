@@ -1,0 +1,38 @@
+/**
+ * What is known of a place that may hold an erased subject:
+ * - `pending`: the delete has not got there;
+ * - `applied`: it has, at this offset or commit, and was not read back yet;
+ * - `verified`: it was read back, and nothing of the subject is there;
+ * - `unverifiable`: it cannot be read back from here; the reason says why and what to do.
+ */
+export type PlaceState = 'pending' | 'applied' | 'verified' | 'unverifiable';
+
+export type PlaceKind =
+  | 'table'
+  | 'topic'
+  | 'dead letters'
+  | 'view topic'
+  | 'generation'
+  | 'log files'
+  | 'store files'
+  | 'database files';
+
+/** One place, and how it stands. Names no row: it goes into certificates. */
+export interface Place {
+  readonly kind: PlaceKind;
+  /** Unique within its kind: a table, a topic, `store/view g3`, a store. */
+  readonly name: string;
+  readonly state: PlaceState;
+  /** How it was found out, or why it cannot be. One sentence. */
+  readonly reason: string;
+  /** When the state was found, milliseconds since 1970. */
+  readonly at: number;
+  /** How many records or rows were read to find out; null where nothing is read. */
+  readonly read: number | null;
+}
+
+export const placeId = (place: Pick<Place, 'kind' | 'name'>): string => `${place.kind} ${place.name}`;
+
+/** True when nothing is left to wait for. */
+export const settled = (places: readonly Place[]): boolean =>
+  places.every((p) => p.state === 'verified' || p.state === 'unverifiable');
