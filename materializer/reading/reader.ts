@@ -1,41 +1,108 @@
 import type { Generation, ViewStore } from '../../connectors/sink/view-store.ts';
+import type { Token } from '../../connectors/source/token.ts';
 import type { ColumnType } from '../../core/column.ts';
 import { InsideoutError } from '../../core/errors.ts';
 import type { Row, Value } from '../../core/value.ts';
 import type { Key, ViewShape } from '../../core/view.ts';
+import { ActiveGeneration } from './active-generation.ts';
 
-/** Reads the generation that is active. */
-export interface Reader {
-  get(key: Key): Promise<Row | null>;
-  /** Every row once, all of the generation that was active when it began. */
-  scan(): AsyncIterable<Row>;
+export interface ReadOptions {
+  /**
+   * What `consistencyToken` gave to the writer: the read sees everything that was committed before it began, the
+   * writer's rows among it. Hand the token on, and begin to read, once the writer's transaction is committed.
+   */
+  readonly after?: Token | undefined;
+  /** How long the view may take to get there, milliseconds. Default 5,000. Without `after` it has no meaning. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the waiting with its reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** How long the pointer is believed: so long may a read still see a generation after another was promoted. */
-const pointerMs = 100;
-
 /**
- * A reader of a view. A view that was never built reads as empty. Errors: those of the store, `VIEW_SHAPE` when
- * the active generation has other columns than the view declares.
+ * Reads the generation that is active; for a tenth of a second after another was promoted it may still be the one
+ * before. Errors: those of the store, `VIEW_SHAPE` when the active generation has other columns than the view
+ * declares; with `after` also `READ_TIMEOUT`, which tells how far behind the view is, `SOURCE_…`, `LOG_…` and,
+ * for a token of another source, `USAGE`.
  */
-export function reader(store: ViewStore, view: ViewShape, now = () => performance.now()): Reader {
-  let open: Generation | null = null;
-  let until = Number.NEGATIVE_INFINITY;
-  const current = async (): Promise<Generation | null> => {
-    if (open && now() < until) return open;
-    const at = now();
-    const active = await store.active(view.name);
-    if (open?.id !== active) open = active === null ? null : await store.open(view, active);
-    until = at + pointerMs;
-    return open;
+export interface Reader {
+  /** A view that was never built reads as empty. */
+  get(key: Key, options?: ReadOptions): Promise<Row | null>;
+  /** The rows of the keys in their order, null where there is none, all of one generation. */
+  getMany(keys: readonly Key[], options?: ReadOptions): Promise<(Row | null)[]>;
+  /**
+   * Every row once, all of the generation that was active when it began. `VIEW_GENERATION_GONE` when that was
+   * removed before the end: what was given until then is not all of it.
+   */
+  scan(options?: ReadOptions): AsyncIterable<Row>;
+  close(): Promise<void>;
+}
+
+/** How a reader waits for a token: resolves with a generation that has got there, one that `active` names. */
+export type Await = (
+  active: () => Promise<Generation | null>,
+  options: { after: Token; timeoutMs: number; signal?: AbortSignal | undefined },
+) => Promise<Generation>;
+
+const defaultTimeoutMs = 5_000;
+
+/** A reader of a view. Without `until` it cannot wait for tokens (`USAGE`). `close` leaves the store open. */
+export function reader(
+  store: ViewStore,
+  view: ViewShape,
+  options: { until?: Await; now?: () => number; close?: () => Promise<void> } = {},
+): Reader {
+  const active = new ActiveGeneration(store, view, options.now);
+  const current = () => active.current();
+
+  const generationFor = ({ after, timeoutMs = defaultTimeoutMs, signal }: ReadOptions) => {
+    if (after === undefined) return current();
+    if (!options.until) throw cannotWait(view);
+    return options.until(current, { after, timeoutMs, signal });
   };
+  const read = async <T>(
+    asked: ReadOptions,
+    work: (generation: Generation) => Promise<T>,
+  ): Promise<T | null> => {
+    for (let again = true; ; again = false) {
+      const generation = await generationFor(asked);
+      if (!generation) return null;
+      try {
+        return await work(generation);
+      } catch (error) {
+        const cause = await active.explain(generation, error);
+        if (cause.code !== 'VIEW_GENERATION_GONE' || !again) throw cause;
+        active.forget();
+      }
+    }
+  };
+
   return {
-    get: async (key) => (await current())?.get(key) ?? null,
-    async *scan() {
-      const generation = await current();
-      if (generation) yield* generation.scan();
+    get: (key, asked = {}) => read(asked, (generation) => generation.get(key)),
+    getMany: async (keys, asked = {}) =>
+      (await read(asked, (generation) => generation.getMany(keys))) ?? keys.map(() => null),
+    async *scan(asked = {}) {
+      const generation = await generationFor(asked);
+      if (!generation) return;
+      try {
+        yield* generation.scan();
+      } catch (error) {
+        throw await active.explain(generation, error);
+      }
+      // Redis gives no error for rows that went while they were read.
+      await active.mustExist(generation);
     },
+    close: async () => options.close?.(),
   };
+}
+
+function cannotWait(view: ViewShape): InsideoutError {
+  return new InsideoutError(
+    'USAGE',
+    `This reader of the view "${view.name}" cannot wait for a consistency token.`,
+    {
+      hint: 'Open the reader with the source that feeds the view.',
+    },
+  );
 }
 
 /** Turns words from a command line into a view's key. Errors: `USAGE`. */
