@@ -45,6 +45,9 @@ export const errorCodes = {
   VIEW_GENERATION_GONE: ['backoff', 'a generation was removed while it was read'],
   READ_TIMEOUT: ['backoff', 'a view did not reach a consistency token in time'],
   VIEW_UNKNOWN: ['never', 'no view has this name'],
+  ERASURE_KEY: ['operator', 'the key that signs erasures is missing or cannot be used'],
+  ERASURE_UNKNOWN: ['never', 'no erasure has this id'],
+  ERASURE_BROKEN: ['operator', 'a certificate or the chain of certificates was altered, or an erased row is back'],
   INTERNAL: ['operator', 'a bug in insideout'],
 } as const satisfies Record<string, readonly [RetryPolicy, string]>;
 export type ErrorCode = keyof typeof errorCodes;

@@ -17,8 +17,8 @@ import { retire } from '../materializer/generations/retire.ts';
 import { stage } from '../materializer/generations/stage.ts';
 import { fingerprint } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
+import { openExistingLog } from './existing.ts';
 import { OpenStores } from './open-stores.ts';
-import { openLog } from './wiring.ts';
 
 export interface Staged {
   readonly entries: readonly GenerationEntry[];
@@ -45,8 +45,9 @@ export class Management {
     this.stores = parts.stores;
   }
 
+  /** Creates no files: there is nothing to manage where nothing has run yet. Errors: `LOG_UNREACHABLE` then. */
   static async open(config: CheckedConfig): Promise<Management> {
-    const log = await openLog(config);
+    const log = await openExistingLog(config);
     try {
       const catalog = await Catalog.open(log, config.namespace);
       return new Management({ config, log, catalog, stores: new OpenStores(config) });
