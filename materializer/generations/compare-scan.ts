@@ -15,8 +15,8 @@ export interface Scope {
 
 export const hasherOf = ({ key, columns, seed }: Scope): RowHasher => rowHasher(key, columns, seed);
 
-/** Rows between two turns of the event loop, which others in this process need: about three milliseconds. */
-const rowsPerTurn = 1_000;
+/** Rows between two turns of the event loop, which others in this process need: about a millisecond. */
+const rowsPerTurn = 250;
 
 /** Visits every row of both generations, side by side, so that little is written between the two. */
 export async function scanBoth(

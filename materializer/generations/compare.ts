@@ -72,7 +72,7 @@ export interface Comparison {
  * and none is invented: see `settle` for how a key that only one side has applied yet is told apart.
  *
  * Reads each side once, and once more for every `budget` of keys in ranges that differ. Holds ranges and at most
- * twice `budget` keys in memory, never the rows. Gives the event loop a turn after every thousand rows.
+ * twice `budget` keys in memory, never the rows. Gives the event loop a turn about every millisecond.
  *
  * Errors: `VIEW_SHAPE` when the keys are not of the same columns or a wanted column is missing on one side, those
  * of the stores, and the signal's reason.
