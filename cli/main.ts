@@ -16,6 +16,7 @@ import { retireCommand } from './retire.ts';
 import { slotCommand } from './slot.ts';
 import { sourceCommand } from './source.ts';
 import { statusCommand } from './status.ts';
+import { tokenCommand } from './token.ts';
 import { upCommand } from './up.ts';
 import { viewCommand } from './view.ts';
 
@@ -46,6 +47,7 @@ for (const command of [
   viewCommand,
   statusCommand,
   getCommand,
+  tokenCommand,
   planCommand,
   rebuildCommand,
   promoteCommand,

@@ -1,8 +1,7 @@
-import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Log } from '../log/log.ts';
 import type { CheckedConfig } from './config/check.ts';
-import { missingFile, openLog, openStore } from './wiring.ts';
+import { missingFile, openLog } from './wiring.ts';
 
 /** The Log, for those who only read it: nothing is created. `LOG_UNREACHABLE` when its file is not there. */
 export async function openExistingLog(config: CheckedConfig): Promise<Log> {
@@ -11,15 +10,14 @@ export async function openExistingLog(config: CheckedConfig): Promise<Log> {
   return openLog(config);
 }
 
-/** The store, for those who only read it: nothing is created. `STORE_UNREACHABLE` when its file is not there. */
-export async function openExistingStore(config: CheckedConfig, name: string): Promise<ViewStore> {
+/** For those who only read a store and must not create it: `STORE_UNREACHABLE` when its file is not there. */
+export function mustExist(config: CheckedConfig, name: string): void {
   const store = config.stores[name];
   const file = store ? missingFile(store) : null;
-  if (file !== null)
-    throw new InsideoutError('STORE_UNREACHABLE', `There is no file ${file} of the store "${name}".`, {
-      hint: `Run \`insideout up\`, which creates it, or correct \`stores.${name}.path\` in the config.`,
-    });
-  return openStore(config, name);
+  if (file === null) return;
+  throw new InsideoutError('STORE_UNREACHABLE', `There is no file ${file} of the store "${name}".`, {
+    hint: `Run \`insideout up\`, which creates it, or correct \`stores.${name}.path\` in the config.`,
+  });
 }
 
 /** What is wrong when the embedded Log's file is not there; null when it is, or when the Log has none. */

@@ -1,10 +1,15 @@
 import { existsSync } from 'node:fs';
 import type { ViewStore } from '../connectors/sink/view-store.ts';
+import type { BarrierEmitter } from '../connectors/source/barriers.ts';
+import { postgresBarriers } from '../connectors/source/postgres/barrier-emitter.ts';
+import { withClient } from '../connectors/source/postgres/connection.ts';
+import { consistencyToken } from '../connectors/source/postgres/consistency-token.ts';
 import { inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
 import { postgresSource } from '../connectors/source/postgres/postgres-source.ts';
 import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';
 import type { Finding, Source } from '../connectors/source/source.ts';
+import type { Token } from '../connectors/source/token.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Log } from '../log/log.ts';
 import type { CheckedConfig } from './config/check.ts';
@@ -51,6 +56,16 @@ export const sourceSlot = (config: CheckedConfig, name: string): Promise<SlotSta
   slotStatus(sourceOptions(config, name));
 export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boolean> =>
   dropSlot(sourceOptions(config, name));
+
+/** Writes barriers into the source's database. */
+export const sourceBarriers = (config: CheckedConfig, name: string): BarrierEmitter =>
+  postgresBarriers(sourceOptions(config, name));
+
+/** The token of all that is committed now. */
+export const sourceToken = (config: CheckedConfig, name: string): Promise<Token> =>
+  withClient(sourceOptions(config, name), 'asking for the position', (client) =>
+    consistencyToken(client, name),
+  );
 
 function sourceOptions(config: CheckedConfig, name: string): PostgresSourceOptions {
   const source = config.sources[name];
