@@ -205,6 +205,8 @@ test('however owners and late processes take turns, the last value in the topic 
         const next = done.get(owner) ?? owner.next + 1;
         if (!done.has(owner)) await append(owner, next);
         await apply(owner, generation, next);
+        for (const late of writers.slice(0, -1))
+          await expect(append(late, late.next + 1)).rejects.toMatchObject(fenced);
         const row = await generation.get([1]);
         expect((await published(log)).at(-1)).toBe(row?.value);
       }),
