@@ -47,7 +47,10 @@ export const errorCodes = {
   VIEW_UNKNOWN: ['never', 'no view has this name'],
   ERASURE_KEY: ['operator', 'the key that signs erasures is missing or cannot be used'],
   ERASURE_UNKNOWN: ['never', 'no erasure has this id'],
-  ERASURE_BROKEN: ['operator', 'a certificate or the chain of certificates was altered, or an erased row is back'],
+  ERASURE_BROKEN: [
+    'operator',
+    'a certificate or the chain of certificates was altered, or an erased row is back',
+  ],
   INTERNAL: ['operator', 'a bug in insideout'],
 } as const satisfies Record<string, readonly [RetryPolicy, string]>;
 export type ErrorCode = keyof typeof errorCodes;

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { toInsideoutError } from '../core/errors.ts';
+import { settlePromotions } from '../materializer/generations/promote.ts';
 import { due, retire } from '../materializer/generations/retire.ts';
 import type { CheckedConfig } from './config/check.ts';
 import type { Logger } from './logger.ts';
@@ -7,6 +8,8 @@ import { OpenStores } from './open-stores.ts';
 import type { SharedCatalog } from './shared-catalog.ts';
 
 const everyMs = 5_000;
+/** Moving the pointers takes milliseconds: who has not said after this long that it is done has crashed. */
+const crashedAfterMs = 60_000;
 
 /**
  * Removes generations whose time of grace is over, and goes on with removals that were interrupted, until the
@@ -26,6 +29,7 @@ export async function runJanitor(parts: {
       if (signal.aborted) return;
       try {
         const { catalog, log } = await parts.catalog.get();
+        await settlePromotions(catalog, stores.get, crashedAfterMs);
         const entries = due(catalog.state, config.rebuild.graceMs).filter((e) => e.store in config.stores);
         if (entries.length === 0) continue;
         await retire(entries, { catalog, log, store: stores.get, signal });

@@ -2,7 +2,7 @@ import { InsideoutError } from '../core/errors.ts';
 import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
 import { closureOf } from '../materializer/dependencies.ts';
-import { Catalog } from '../materializer/generations/catalog.ts';
+import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
 import { buildingOf, entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
 import {
   figures,
@@ -49,7 +49,7 @@ export class Management {
   static async open(config: CheckedConfig): Promise<Management> {
     const log = await openExistingLog(config);
     try {
-      const catalog = await Catalog.open(log, config.namespace);
+      const catalog = await openCatalog(log, config.namespace);
       return new Management({ config, log, catalog, stores: new OpenStores(config) });
     } catch (error) {
       await log.close();

@@ -2,7 +2,7 @@ import type { Generation } from '../connectors/sink/view-store.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Log } from '../log/log.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
-import { Catalog } from '../materializer/generations/catalog.ts';
+import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
 import {
   type CatalogState,
   entryOf,
@@ -121,7 +121,7 @@ class Waiting {
   async #open(): Promise<{ log: Log; catalog: Catalog }> {
     const log = await openLog(this.#config);
     try {
-      return { log, catalog: await Catalog.open(log, this.#config.namespace) };
+      return { log, catalog: await openCatalog(log, this.#config.namespace) };
     } catch (error) {
       await log.close();
       throw error;

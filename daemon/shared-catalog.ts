@@ -1,5 +1,5 @@
 import type { Log } from '../log/log.ts';
-import { Catalog } from '../materializer/generations/catalog.ts';
+import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { openLog } from './wiring.ts';
 
@@ -30,7 +30,7 @@ export class SharedCatalog {
     await close(former);
     const log = await openLog(this.#config);
     try {
-      return { log, catalog: await Catalog.open(log, this.#config.namespace) };
+      return { log, catalog: await openCatalog(log, this.#config.namespace) };
     } catch (error) {
       await log.close();
       throw error;

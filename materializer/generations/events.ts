@@ -1,4 +1,5 @@
 import type { GenerationId, ViewShape } from '../../core/view.ts';
+import type { EventFrame } from '../../log/event-log.ts';
 
 /** One generation of an epoch, as it was staged. It never changes afterwards. */
 export interface StagedGeneration {
@@ -65,11 +66,4 @@ export type Happening =
   | { readonly type: 'retired'; readonly view: string; readonly generation: GenerationId };
 
 /** A happening as it stands in the Log. */
-export type CatalogEvent = Happening & {
-  /** Unique; by it a writer finds its own event. */
-  readonly id: string;
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  /** `user@host`. */
-  readonly by: string;
-};
+export type CatalogEvent = Happening & EventFrame;
