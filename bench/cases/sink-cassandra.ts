@@ -1,0 +1,33 @@
+import { openCassandraStore } from '../../connectors/sink/cassandra/cassandra-store.ts';
+import { cassandraAlone } from '../ceilings/cassandra.ts';
+import { consumeAlone } from '../ceilings/consumer.ts';
+import { runView } from '../ours/view.ts';
+import { cassandraAddress } from '../servers.ts';
+import { OrdersTopic } from '../workload/orders-topic.ts';
+import type { Case } from './case.ts';
+
+const source = new OrdersTopic();
+
+export const sinkCassandra: Case = {
+  name: 'sink-cassandra',
+  about: 'a topic from offset 0 into Cassandra',
+  servers: ['postgres', 'kafka', 'registry', 'cassandra'],
+  records: 1_000_000,
+  run: async ({ records, run, profile, servers, say }) => {
+    const topic = await source.make({ servers, records, say });
+    const { contactPoint, dataCenter } = cassandraAddress;
+    const options = { contactPoints: [contactPoint], dataCenter, keyspace: `bench${run}` };
+    say('insideout');
+    const measured = await runView({
+      topic,
+      records,
+      store: { kind: 'cassandra', ...options },
+      open: () => openCassandraStore(options),
+      namespace: `bench_cassandra${run}`,
+      profile,
+    });
+    say('cassandra-driver alone');
+    const ceilings = [...(await cassandraAlone(records)), await consumeAlone(topic, records)];
+    return { ours: { name: 'insideout, Cassandra', measured }, ceilings, peers: [] };
+  },
+};

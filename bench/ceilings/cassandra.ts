@@ -1,0 +1,81 @@
+import cassandra from 'cassandra-driver';
+import type { Ceiling } from '../cases/case.ts';
+import { cassandraAddress } from '../servers.ts';
+import { orderRow } from '../workload/orders.ts';
+
+const keyspace = 'bench_bare';
+const columns = 'id, customer_id, status, amount, note, created_at, updated_at, part';
+const insert = `INSERT INTO ${keyspace}.rows (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?`;
+
+/** Rows under way at once. */
+const width = 256;
+const perBatch = 50;
+
+/** The driver with prepared inserts on a table of the same layout: one by one, and in unlogged batches of 50. */
+export async function cassandraAlone(records: number): Promise<Ceiling[]> {
+  const client = new cassandra.Client({
+    contactPoints: [cassandraAddress.contactPoint],
+    localDataCenter: cassandraAddress.dataCenter,
+    queryOptions: { prepare: true, consistency: cassandra.types.consistencies.localQuorum },
+  });
+  await client.connect();
+  await client.execute(
+    `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`,
+  );
+  const single = await measured(client, records, { size: 1, underWay: width });
+  const batches = await measured(client, records, { size: perBatch, underWay: 8 });
+  await client.execute(`DROP KEYSPACE ${keyspace}`);
+  await client.shutdown();
+  const best = Math.max(single, batches);
+  return [
+    { name: 'bare cassandra-driver, single inserts', recordsPerSecond: single, compared: single === best },
+    { name: 'bare cassandra-driver, batches of 50', recordsPerSecond: batches, compared: batches === best },
+  ];
+}
+
+async function measured(
+  client: cassandra.Client,
+  records: number,
+  { size, underWay }: { size: number; underWay: number },
+): Promise<number> {
+  await client.execute(`DROP TABLE IF EXISTS ${keyspace}.rows`, [], { prepare: false });
+  await client.execute(
+    `CREATE TABLE ${keyspace}.rows (id bigint PRIMARY KEY, customer_id bigint, status text, amount text, note text,
+      created_at text, updated_at text, part int)`,
+    [],
+    { prepare: false },
+  );
+  let next = 1;
+  const startedAt = performance.now();
+  const lane = async () => {
+    while (next <= records) {
+      const from = next;
+      next = Math.min(next + size, records + 1);
+      if (size === 1) await client.execute(insert, params(from), { isIdempotent: true });
+      else {
+        const queries: { query: string; params: unknown[] }[] = [];
+        for (let id = from; id < next; id++) queries.push({ query: insert, params: params(id) });
+        await client.batch(queries, { prepare: true, logged: false, isIdempotent: true });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: underWay }, lane));
+  return records / ((performance.now() - startedAt) / 1000);
+}
+
+function params(id: number): unknown[] {
+  const r = orderRow(id);
+  const { Long } = cassandra.types;
+  const [key, customer] = [Long.fromNumber(r.id), Long.fromNumber(r.customer_id)];
+  return [
+    key,
+    customer,
+    r.status,
+    r.amount,
+    r.note,
+    r.created_at,
+    r.updated_at,
+    r.id % 4,
+    Long.fromNumber(r.id),
+  ];
+}

@@ -1,0 +1,78 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { treeUsage, type Usage } from './process-tree.ts';
+
+/** What one side of a case did. */
+export interface Measured {
+  /** From the first record that was seen to the last: starting up is told apart. */
+  readonly recordsPerSecond: number;
+  /** Of the process and its children, over the same time. */
+  readonly cpuSecondsPerMillion: number;
+  /** Over its whole life. */
+  readonly peakRssMb: number;
+  /** From the start of the process to the first record. */
+  readonly firstSeconds: number;
+  /** From the start of the process to the last record. */
+  readonly totalSeconds: number;
+}
+
+export interface CountOptions {
+  readonly pid: number;
+  /** `performance.now()` when the process was started. */
+  readonly startedAt: number;
+  /** How many there are by now; asked again and again. */
+  count(): Promise<number>;
+  /** What `count` says before the first. Default 0. */
+  readonly base?: number;
+  /** How many more there must be in the end. */
+  readonly target: number;
+  /** What this many of the counted things are called a record; 1.1 where a delete makes two. Default 1. */
+  readonly perRecord?: number;
+  readonly timeoutMs?: number;
+}
+
+const pollMs = 25;
+
+/** Looks on until the target is reached. Throws when the process ends before, or time runs out. */
+export async function countUntil(options: CountOptions): Promise<Measured> {
+  const { pid, startedAt, target, base = 0, perRecord = 1, timeoutMs = 900_000 } = options;
+  let first: Sample | null = null;
+  for (;;) {
+    const usage = treeUsage(pid);
+    const counted = (await options.count()) - base;
+    const now = { at: performance.now(), counted, usage };
+    if (usage === null && counted < target)
+      throw new Error(`the process ended after ${counted} of ${target}`);
+    if (counted > 0 && usage) {
+      first ??= { ...now, usage };
+      if (counted >= target) return between(first, { ...now, usage }, { startedAt, perRecord });
+    }
+    if (now.at - startedAt > timeoutMs) throw new Error(`only ${counted} of ${target} in time`);
+    await wait(pollMs);
+  }
+}
+
+interface Sample {
+  readonly at: number;
+  readonly counted: number;
+  readonly usage: Usage;
+}
+
+/** Rates between two looks. When all came within one look, from the start of the process. */
+export function between(
+  first: Sample,
+  last: Sample,
+  parts: { startedAt: number; perRecord: number },
+): Measured {
+  const { startedAt, perRecord } = parts;
+  const seen = last.counted > first.counted;
+  const records = (seen ? last.counted - first.counted : last.counted) / perRecord;
+  const seconds = (last.at - (seen ? first.at : startedAt)) / 1000;
+  const cpu = last.usage.cpuSeconds - (seen ? first.usage.cpuSeconds : 0);
+  return {
+    recordsPerSecond: records / seconds,
+    cpuSecondsPerMillion: (cpu / records) * 1e6,
+    peakRssMb: last.usage.peakRssMb,
+    firstSeconds: (first.at - startedAt) / 1000,
+    totalSeconds: (last.at - startedAt) / 1000,
+  };
+}
