@@ -1,19 +1,32 @@
-import { expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openMemoryStore } from '../../../connectors/sink/memory/memory-store.ts';
+import { openSqliteStore } from '../../../connectors/sink/sqlite/sqlite-store.ts';
+import type { ViewStore } from '../../../connectors/sink/view-store.ts';
 import type { ColumnType } from '../../../core/column.ts';
+import { InsideoutError } from '../../../core/errors.ts';
 import type { Value } from '../../../core/value.ts';
 import type { ViewShape } from '../../../core/view.ts';
 import { parseKey, reader } from '../../../materializer/reading/reader.ts';
+import { temporaryFolder } from '../customers.ts';
 
 const view: ViewShape = { name: 'card', columns: { id: 'bigint', name: 'text' }, key: ['id'] };
 const keyed = (type: ColumnType): ViewShape => ({ name: 'card', columns: { k: type }, key: ['k'] });
 
-async function generationWith(store: ReturnType<typeof openMemoryStore>, id: number, name: string) {
+async function generationWith(store: ViewStore, id: number, name: string) {
   const generation = await store.open(view, id);
   const claim = await generation.claim('t', 0);
   const changes = [{ op: 'upsert' as const, offset: 0, key: [1n], row: { id: 1n, name } }];
   await generation.apply(claim, { topic: 't', partition: 0, from: 0, next: 1, changes });
 }
+
+/** The store, with some of its calls answered otherwise. */
+const instead = (store: ViewStore, calls: Record<string, unknown>): ViewStore =>
+  new Proxy(store, {
+    get: (target, name) => {
+      const value: unknown = calls[name as string] ?? Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 
 test('a view that was never built reads as empty', async () => {
   const read = reader(openMemoryStore(), view);
@@ -47,6 +60,88 @@ test('reads follow the pointer within a tenth of a second, and ask for it no mor
   const rows = [];
   for await (const row of read.scan()) rows.push(row);
   expect(rows).toEqual([{ id: 1n, name: 'green' }]);
+});
+
+test('many keys are read in their order, and none of them of a view that was never built', async () => {
+  const store = openMemoryStore();
+  const read = reader(store, view);
+  expect(await read.getMany([[1n], [2n]])).toEqual([null, null]);
+  await generationWith(store, 1, 'blue');
+  await store.promote([{ view, from: null, to: 1 }]);
+  expect(await read.getMany([[2n], [1n], [1n]])).toEqual([
+    null,
+    { id: 1n, name: 'blue' },
+    { id: 1n, name: 'blue' },
+  ]);
+});
+
+describe('a generation that is removed while it is read', () => {
+  const folder = temporaryFolder();
+  let files = 0;
+  let store: ViewStore;
+  beforeEach(async () => {
+    store = await openSqliteStore({ path: folder.path(`${files++}.db`) });
+    for (const [id, name] of [
+      [1, 'blue'],
+      [2, 'green'],
+    ] as const)
+      await generationWith(store, id, name);
+    await store.promote([{ view, from: null, to: 1 }]);
+  });
+  afterEach(() => store.close());
+  afterAll(() => folder.remove());
+  const swapAndDrop = async () => {
+    await store.promote([{ view, from: 1, to: 2 }]);
+    await store.drop(view.name, 1);
+  };
+
+  test('is never seen by get and getMany, which read the one that took its place', async () => {
+    const read = reader(store, view, { now: () => 0 });
+    expect(await read.get([1n])).toEqual({ id: 1n, name: 'blue' });
+    await swapAndDrop();
+    expect(await read.get([1n])).toEqual({ id: 1n, name: 'green' });
+    expect(await read.getMany([[1n]])).toEqual([{ id: 1n, name: 'green' }]);
+  });
+
+  test('ends a scan with an error, though the store itself gives none', async () => {
+    const rows = reader(store, view).scan()[Symbol.asyncIterator]();
+    expect((await rows.next()).value).toEqual({ id: 1n, name: 'blue' });
+    await swapAndDrop();
+    await expect(rows.next()).rejects.toMatchObject({ code: 'VIEW_GENERATION_GONE', retry: 'backoff' });
+    const silent = instead(store, {
+      active: async () => 1,
+      open: async () => ({ id: 1, async *scan() {} }),
+    });
+    await expect(reader(silent, view).scan()[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      code: 'VIEW_GENERATION_GONE',
+    });
+  });
+
+  test('is not made again, and read as empty, by a reader that had just been told of it', async () => {
+    let first = true;
+    const racing = instead(store, {
+      open: async (shape: ViewShape, id: number) => {
+        if (first) await swapAndDrop();
+        first = false;
+        return store.open(shape, id);
+      },
+    });
+    expect(await reader(racing, view).get([1n])).toEqual({ id: 1n, name: 'green' });
+  });
+
+  test('does not hide what else is wrong with the store', async () => {
+    const failure = new InsideoutError('STORE_UNREACHABLE', 'The store does not answer.', { hint: 'Wait.' });
+    const failing = instead(store, {
+      open: async () => ({ id: 1, get: () => Promise.reject(failure) }),
+    });
+    await expect(reader(failing, view).get([1n])).rejects.toBe(failure);
+  });
+});
+
+test('a reader that was not given a source refuses a token', async () => {
+  await expect(reader(openMemoryStore(), view).get([1n], { after: 'shop:0/1' })).rejects.toMatchObject({
+    code: 'USAGE',
+  });
 });
 
 test.each<[ColumnType, string, Value]>([
