@@ -69,7 +69,7 @@ export const schemaAttempts = 4;
 const schemaRetryMs = 250;
 const missingMs = 60_000;
 
-interface Field {
+export interface Field {
   readonly name: string;
   readonly type: AvroSchema;
   /** The column's name in the database, where Avro could not take it. */
@@ -156,9 +156,11 @@ function holdsRecord(type: AvroSchema): boolean {
   return typeof type === 'string' ? !isPrimitive(type) : fieldsOf(type) !== null;
 }
 
-const columnOf = (field: Field): string => field.column ?? field.name;
+/** The name of a field in the database. */
+export const columnOf = (field: Field): string => field.column ?? field.name;
 
-function fieldsOf(schema: AvroSchema): readonly Field[] | null {
+/** The fields of a record schema; null for any other. */
+export function fieldsOf(schema: AvroSchema): readonly Field[] | null {
   if (typeof schema === 'string' || Array.isArray(schema) || schema.type !== 'record') return null;
   return schema.fields as Field[];
 }

@@ -13,6 +13,8 @@ export interface StagedGeneration {
   readonly fingerprint: string;
   /** The topic that it is built from. */
   readonly input: string;
+  /** The source's topic at the beginning of its chain of views, and which of that topic's key columns each key column is. */
+  readonly origin: { readonly topic: string; readonly key: Readonly<Record<string, string>> };
   /** Its view topic, when other views read it. */
   readonly output: string | null;
 }

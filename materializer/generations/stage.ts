@@ -24,6 +24,7 @@ export function stage(options: StageOptions): StagedGeneration[] {
   const staged: StagedGeneration[] = [];
   for (const view of options.views) {
     const { name } = view.shape;
+    const feeding = feedingOf(view, staged, state);
     const generation = Math.max(nextGeneration(state, name), options.taken(name) + 1);
     staged.push({
       view: name,
@@ -31,23 +32,38 @@ export function stage(options: StageOptions): StagedGeneration[] {
       shape: view.shape,
       store: view.store,
       fingerprint: fingerprint(view),
-      input: inputOf(view, staged, state),
+      input: feeding?.output ?? (view.from as string),
+      origin: originOf(view, feeding),
       output: view.published ? viewTopicName(namespace, name, generation) : null,
     });
   }
   return staged;
 }
 
-function inputOf(view: ViewDefinition, staged: readonly StagedGeneration[], state: CatalogState): string {
-  if (typeof view.from === 'string') return view.from;
+/** The generation that feeds a view; null when a topic does. Always one that is written to the Log. */
+function feedingOf(
+  view: ViewDefinition,
+  staged: readonly StagedGeneration[],
+  state: CatalogState,
+): StagedGeneration | null {
+  if (typeof view.from === 'string') return null;
   const upstream = view.from.view;
   const feeding = staged.find((s) => s.view === upstream) ?? activeOf(state, upstream);
-  if (feeding?.output) return feeding.output;
+  if (feeding?.output) return feeding;
   throw new InsideoutError(
     'VIEW_CHANGED',
     `The view "${view.shape.name}" reads "${upstream}", which ${feeding ? 'is not written to the Log yet' : 'has not been built yet'}.`,
     { hint: `Run \`insideout rebuild ${upstream}\`: it builds both.` },
   );
+}
+
+function originOf(view: ViewDefinition, feeding: StagedGeneration | null): StagedGeneration['origin'] {
+  if (!feeding) return { topic: view.from as string, key: view.keyFrom };
+  const { topic, key } = feeding.origin;
+  return {
+    topic,
+    key: Object.fromEntries(Object.entries(view.keyFrom).map(([name, from]) => [name, key[from] ?? from])),
+  };
 }
 
 /** True when the view that feeds this one has a generation to read, or a topic feeds it. */

@@ -1,0 +1,158 @@
+import type { Checkpoint } from '../core/position.ts';
+import { EventLog, type EventFrame } from '../log/event-log.ts';
+import type { Log } from '../log/log.ts';
+import type { Certificate } from './certificate.ts';
+import type { Place } from './place.ts';
+
+/** Hashes of the keys of a topic's erased rows. */
+export interface ErasedKeys {
+  readonly topic: string;
+  /** `KeyHasher.key` of each. */
+  readonly hashes: readonly string[];
+}
+
+/** What happens to erasures, in the Log for ever. No identifier and no value is in it. */
+export type ErasureHappening =
+  | {
+      readonly type: 'requested';
+      readonly erasure: string;
+      readonly subject: string;
+      readonly subjectHash: string;
+      /** `source`: rows of a source's tables; `topic`: one key of a topic that no source of ours writes. */
+      readonly kind: 'source' | 'topic';
+      readonly source: string | null;
+      /** False when the application deletes the rows itself, and they are only followed. */
+      readonly deletes: boolean;
+    }
+  /** Rows that are about to be deleted: written before they are, so that a crash forgets none. */
+  | {
+      readonly type: 'found';
+      readonly erasure: string;
+      readonly rows: Readonly<Record<string, number>>;
+      readonly keys: readonly ErasedKeys[];
+    }
+  /** The source has passed the erasure's mark: behind these offsets every topic has the deletes. */
+  | { readonly type: 'passed'; readonly erasure: string; readonly ends: Readonly<Record<string, number>> }
+  | { readonly type: 'looked'; readonly erasure: string; readonly places: readonly Place[] }
+  | { readonly type: 'completed'; readonly erasure: string; readonly certificate: Certificate };
+
+export type ErasureEvent = ErasureHappening & EventFrame;
+
+export type ErasurePhase = 'requested' | 'deleted' | 'passed' | 'completed';
+
+/** An erasure as far as it got. */
+export interface Erasure {
+  readonly id: string;
+  readonly subject: string;
+  readonly subjectHash: string;
+  readonly kind: 'source' | 'topic';
+  readonly source: string | null;
+  readonly deletes: boolean;
+  readonly by: string;
+  readonly requestedAt: number;
+  readonly phase: ErasurePhase;
+  readonly rows: Readonly<Record<string, number>>;
+  readonly keys: readonly ErasedKeys[];
+  readonly ends: Checkpoint;
+  readonly places: readonly Place[];
+  readonly certificate: Certificate | null;
+}
+
+export interface JournalState {
+  /** In the order in which they were requested. */
+  readonly erasures: ReadonlyMap<string, Erasure>;
+  readonly chain: readonly Certificate[];
+}
+
+export type Journal = EventLog<ErasureEvent, JournalState>;
+
+export const journalTopic = (namespace: string): string => `__${namespace}.erasures`;
+
+/** Opens the journal of erasures. Close it. Errors: those of the Log. */
+export const openJournal = (log: Log, namespace: string): Promise<Journal> =>
+  EventLog.open<ErasureEvent, JournalState>(log, journalTopic(namespace), {
+    empty: { erasures: new Map(), chain: [] },
+    fold,
+    refusal,
+    mend: 'Look at `insideout erasures`, and try again if it is still wanted.',
+  });
+
+export function fold(state: JournalState, event: ErasureEvent): JournalState {
+  const erasures = new Map(state.erasures);
+  if (event.type === 'requested') {
+    const { erasure: id, subject, subjectHash, kind, source, deletes, by, at } = event;
+    erasures.set(id, {
+      id,
+      subject,
+      subjectHash,
+      kind,
+      source,
+      deletes,
+      by,
+      requestedAt: at,
+      phase: 'requested',
+      rows: {},
+      keys: [],
+      ends: new Map(),
+      places: [],
+      certificate: null,
+    });
+    return { ...state, erasures };
+  }
+  const known = erasures.get(event.erasure)!;
+  switch (event.type) {
+    case 'found':
+      erasures.set(known.id, {
+        ...known,
+        phase: 'deleted',
+        rows: added(known.rows, event.rows),
+        keys: merged(known.keys, event.keys),
+      });
+      return { ...state, erasures };
+    case 'passed':
+      erasures.set(known.id, { ...known, phase: 'passed', ends: new Map(Object.entries(event.ends)) });
+      return { ...state, erasures };
+    case 'looked':
+      erasures.set(known.id, { ...known, places: event.places });
+      return { ...state, erasures };
+    case 'completed':
+      erasures.set(known.id, {
+        ...known,
+        phase: 'completed',
+        places: event.certificate.body.places,
+        certificate: event.certificate,
+      });
+      return { erasures, chain: [...state.chain, event.certificate] };
+  }
+}
+
+export function refusal(state: JournalState, event: ErasureEvent): string | null {
+  const known = state.erasures.get(event.erasure);
+  if (event.type === 'requested') return known ? 'this erasure was requested already' : null;
+  if (!known) return `there is no erasure ${event.erasure}`;
+  if (event.type !== 'completed') return null;
+  if (known.phase === 'completed') return 'this erasure has its certificate already';
+  // Of two certificates that were made at once only one can be the next of the chain.
+  return event.certificate.body.number === state.chain.length + 1
+    ? null
+    : 'another certificate was added to the chain meanwhile';
+}
+
+function added(
+  known: Readonly<Record<string, number>>,
+  more: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const sum: Record<string, number> = { ...known };
+  for (const [table, count] of Object.entries(more)) sum[table] = (sum[table] ?? 0) + count;
+  return sum;
+}
+
+function merged(known: readonly ErasedKeys[], more: readonly ErasedKeys[]): ErasedKeys[] {
+  const all = new Map<string, Set<string>>();
+  for (const { topic, hashes } of [...known, ...more]) {
+    const set = all.get(topic) ?? new Set<string>();
+    all.set(topic, set);
+    for (const hash of hashes) set.add(hash);
+  }
+  return [...all].map(([topic, hashes]) => ({ topic, hashes: [...hashes] }));
+}
