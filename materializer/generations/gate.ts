@@ -39,10 +39,11 @@ export interface GateReport extends GateFigures {
 }
 
 const pollMs = 100;
+const momentMs = 1_000;
 
 /**
- * Waits until every generation is at or past its blue in every partition and has kept its lag below the threshold
- * for a while, then compares the contents. Nothing moves; whether it passed is in the reports.
+ * Waits until every generation has kept its lag below the threshold for a while and has passed where its blue was
+ * in every partition, then compares the contents. Nothing moves; whether it passed is in the reports.
  */
 export async function passGate(options: GateOptions): Promise<GateReport[]> {
   const blues = await Promise.all(options.entries.map((entry) => blueOf(entry, options)));
@@ -73,55 +74,79 @@ interface Behind {
   readonly missing: readonly string[];
 }
 
-/** Until positions and lag are well for long enough, or the time is up: what is missing of each view. */
+/**
+ * Until positions and lag are well for long enough, or the time is up: what is missing of each view. Where blue is
+ * gets asked once the lags are small, and not again while they stay so: both follow the same busy input, each a
+ * few records ahead of the other in turn, so a look at a single moment would tell nothing.
+ */
 async function settle(options: GateOptions, blues: readonly Blue[]): Promise<Map<string, Behind>> {
   const { waitMs, steadyMs, signal, onProgress } = options;
   const started = performance.now();
-  let steadySince: number | null = null;
+  let near: { readonly since: number; readonly targets: Targets } | null = null;
   for (;;) {
-    const { behind, progress } = await look(options, blues);
+    const { behind, progress } = await look(options);
     onProgress?.(progress);
     const now = performance.now();
     const well = [...behind.values()].every((b) => b.missing.length === 0);
-    steadySince = well ? (steadySince ?? now) : null;
-    if (steadySince !== null && now - steadySince >= steadyMs) return behind;
-    if (waitMs !== null && now - started >= waitMs + steadyMs) {
+    near = well ? (near ?? { since: now, targets: new Map() }) : null;
+    const short = near ? await shortOf(near.targets, progress, { options, blues }) : new Set<string>();
+    if (near && short.size === 0 && now - near.since >= steadyMs) return behind;
+    // What follows beside blue gets a moment to pass where blue is.
+    if (waitMs !== null && now - started >= waitMs + steadyMs + momentMs) {
       if (!well) return behind;
-      const late = `has not kept up for ${steadyMs} ms yet`;
-      return new Map([...behind].map(([view, b]) => [view, { ...b, missing: [late] }]));
+      const why = (view: string) => {
+        if (short.has(view)) return ['is not as far as the active generation'];
+        return short.size > 0 ? [] : [`has not kept up for ${steadyMs} ms yet`];
+      };
+      return new Map([...behind].map(([view, b]) => [view, { ...b, missing: why(view) }]));
     }
     await wait(pollMs, undefined, { signal });
   }
 }
 
-async function look(options: GateOptions, blues: readonly Blue[]) {
-  const { entries, log, store, maxLag } = options;
+async function look({ entries, catalog, log, store, maxLag }: GateOptions) {
   const behind = new Map<string, Behind>();
   const progress = new Map<string, GenerationProgress>();
-  for (const [i, entry] of entries.entries()) {
-    const state = entryOf(options.catalog.state, entry.view, entry.generation)?.state;
+  for (const entry of entries) {
+    const state = entryOf(catalog.state, entry.view, entry.generation)?.state;
     if (state === 'retiring' || state === 'retired') throw retired(entry);
-    // Blue first: what green has reached afterwards is at least as far.
-    const targets = await targetsOf(entry, blues[i]!, options);
     const found = await progressOf(entry, log, store);
     progress.set(entry.view, found);
     const lag = lagOf(found);
     const missing: string[] = [];
     if (!found.exists) missing.push('no process has begun to build it');
     else if (lag === null) missing.push(`its input ${entry.input} does not exist yet`);
-    else {
-      if (!reached(entry, found, targets)) missing.push('is not as far as the active generation');
-      if (lag > maxLag) missing.push(`is ${lag} records behind, ${maxLag} are allowed`);
-    }
+    else if (lag > maxLag) missing.push(`is ${lag} records behind, ${maxLag} are allowed`);
     behind.set(entry.view, { lag: lag ?? 0, missing });
   }
   return { behind, progress };
 }
 
-/**
- * Where a generation must be: where its blue is, when both read the same topic. One that reads another green's
- * view topic must be at that topic's end: its upstream was looked at just before, and found past its own blue.
- */
+type Targets = Map<string, ReadonlyMap<PartitionKey, Offset>>;
+
+/** The views that have not passed their targets. Each target is asked for once, as soon as it can be. */
+async function shortOf(
+  targets: Targets,
+  progress: ReadonlyMap<string, GenerationProgress>,
+  parts: { options: GateOptions; blues: readonly Blue[] },
+): Promise<Set<string>> {
+  const { options, blues } = parts;
+  const short = new Set<string>();
+  for (const [i, entry] of options.entries.entries()) {
+    const { view, input } = entry;
+    // What feeds it must have passed its own target, before the end of its topic says anything.
+    const upstream = options.entries.find((e) => e.output === input);
+    if (!upstream || !short.has(upstream.view)) {
+      const target = targets.get(view) ?? (await targetsOf(entry, blues[i]!, options));
+      targets.set(view, target);
+      if (reached(entry, progress.get(view)!, target)) continue;
+    }
+    short.add(view);
+  }
+  return short;
+}
+
+/** Where a generation must be: where its blue is when both read the same topic, else at its input's end. */
 async function targetsOf(
   entry: GenerationEntry,
   blue: Blue,
