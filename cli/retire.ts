@@ -3,7 +3,9 @@ import { InsideoutError } from '../core/errors.ts';
 import { Management } from '../daemon/management.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
 import { entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import { settlePromotions } from '../materializer/generations/promote.ts';
 import { removeOrphan, retire } from '../materializer/generations/retire.ts';
+import { withFed } from '../materializer/generations/with-fed.ts';
 import { config, globals } from './context.ts';
 import { orphansOf } from './generations.ts';
 import { report } from './output.ts';
@@ -34,6 +36,7 @@ export function retireCommand(): Command {
             report(globals(command).json, { removed: orphans }, () => `removed ${orphans.length} orphans`);
             return;
           }
+          await settlePromotions(catalog, stores.get);
           const entries = chosen(management, name, generation);
           await retire(entries, { catalog, log, store: stores.get, signal });
           const retired = entries.map((e) => ({ view: e.view, generation: e.generation }));
@@ -56,22 +59,19 @@ function chosen(
   generation: string | undefined,
 ): GenerationEntry[] {
   const { generations } = catalog.state;
-  if (name === undefined || generation === undefined)
-    return generations.filter(
-      (g) => (g.state === 'grace' || g.state === 'retiring') && (name === undefined || g.view === name),
+  const over = (view: string | undefined) =>
+    generations.filter(
+      (g) => (g.state === 'grace' || g.state === 'retiring') && (view === undefined || g.view === view),
     );
+  // What follows a former generation goes with it.
+  if (name === undefined || generation === undefined) return withFed(catalog.state, over(name));
   const entry = entryOf(catalog.state, name, numberOf(generation));
   if (!entry || entry.state === 'retired')
     throw new InsideoutError('USAGE', `There is no generation ${generation} of "${name}".`, {
       hint: 'See `insideout generations`.',
     });
-  // What is built together is given up together, and what follows a former one goes with it.
+  // What is built together is given up together.
   if (entry.state === 'building')
     return generations.filter((g) => g.epoch === entry.epoch && g.state === 'building');
-  const going = [entry];
-  for (const at of going)
-    going.push(
-      ...generations.filter((g) => g.state === 'grace' && at.output !== null && g.input === at.output),
-    );
-  return going;
+  return withFed(catalog.state, [entry]);
 }

@@ -3,7 +3,12 @@ import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
 import { closureOf } from '../materializer/dependencies.ts';
 import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
-import { buildingOf, entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import {
+  buildingOf,
+  entryOf,
+  type GenerationEntry,
+  withFed,
+} from '../materializer/generations/catalog-state.ts';
 import {
   figures,
   type GateOptions,
@@ -15,6 +20,7 @@ import { type PlannedView, planViews } from '../materializer/generations/plan.ts
 import { movePointers, replacedBy, settlePromotions } from '../materializer/generations/promote.ts';
 import { retire } from '../materializer/generations/retire.ts';
 import { stage } from '../materializer/generations/stage.ts';
+import { withFed } from '../materializer/generations/with-fed.ts';
 import { fingerprint } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { openExistingLog } from './existing.ts';
@@ -110,10 +116,13 @@ export class Management {
     });
   }
 
-  /** A generation that still follows, by its number. Errors: `USAGE` when there is none. */
+  /**
+   * A generation that still follows, by its number, with those that it feeds: readers never see a view of one epoch
+   * beside a view of another. Errors: `USAGE` when there is none.
+   */
   following(name: string, id: GenerationId): GenerationEntry[] {
     const entry = entryOf(this.catalog.state, name, id);
-    if (entry?.state === 'grace') return [entry];
+    if (entry?.state === 'grace') return withFed(this.catalog.state, [entry]);
     if (entry?.state === 'building') return this.#epoch(entry.epoch);
     throw new InsideoutError(
       'USAGE',
