@@ -3,12 +3,7 @@ import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
 import { closureOf } from '../materializer/dependencies.ts';
 import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
-import {
-  buildingOf,
-  entryOf,
-  type GenerationEntry,
-  withFed,
-} from '../materializer/generations/catalog-state.ts';
+import { buildingOf, entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
 import {
   figures,
   type GateOptions,
