@@ -160,12 +160,13 @@ export function keyMap({ key }: ViewDeclaration): Record<string, string> {
     : { ...(key as Record<string, string>) };
 }
 
-/** A text that changes when what the view stores could: input, columns, key, version, or the row function's code. */
+/** A text that changes when what the view stores could, or where: input, store, columns, key, version, or the row function's code. */
 export function fingerprint(definition: ViewDefinition): string {
-  const { shape, from, reads, keyFrom, row, published, version } = definition;
+  const { shape, from, store, reads, keyFrom, row, published, version } = definition;
   const parts = [
     shape.name,
     from,
+    store,
     Object.entries(shape.columns),
     Object.entries(reads),
     Object.entries(keyFrom),

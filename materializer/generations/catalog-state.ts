@@ -128,6 +128,9 @@ export function refusal(state: CatalogState, event: CatalogEvent): string | null
       const entry = entryOf(state, event.view, event.generation);
       if (!entry) return `"${event.view}" has no generation ${event.generation}`;
       if (entry.state === 'active') return `generation ${event.generation} of "${event.view}" is active`;
+      // Its pointer may have moved already, and what readers see must go on being written.
+      if (event.type === 'retiring' && isBeingPromoted(state, entry))
+        return `generation ${event.generation} of "${event.view}" is being promoted`;
       if (entry.state === 'retired' || (event.type === 'retiring' && entry.state === 'retiring'))
         return `generation ${event.generation} of "${event.view}" is ${entry.state} already`;
       return null;
@@ -144,6 +147,9 @@ export function openPromotions(state: CatalogState): Extract<CatalogEvent, { typ
   }
   return [...open.values()];
 }
+
+const isBeingPromoted = (state: CatalogState, { view, generation }: GenerationEntry): boolean =>
+  openPromotions(state).some((p) => p.moves.some((m) => m.view === view && m.to === generation));
 
 const movesText = (moves: readonly Move[]): string =>
   JSON.stringify(moves.map((m) => [m.view, m.from, m.to]).sort());

@@ -48,6 +48,8 @@ class Follower {
   readonly #fingerprint: string;
   readonly #stop = new AbortController();
   readonly #runs = new Map<number, { readonly stop: AbortController; readonly done: Promise<void> }>();
+  /** Those that cannot go on; readers do not see them. */
+  readonly #failed = new Set<number>();
   #failure: { error: unknown } | null = null;
   readonly signal: AbortSignal;
 
@@ -85,7 +87,12 @@ class Follower {
     );
     for (const [id, run] of this.#runs)
       if (!wanted.some((entry) => entry.generation === id)) run.stop.abort();
-    for (const entry of wanted) if (!this.#runs.has(entry.generation)) this.#start(entry);
+    for (const entry of wanted) {
+      // What gave up while nobody saw it is tried again once readers do.
+      if (entry.state === 'active' && this.#failed.delete(entry.generation))
+        this.#runs.delete(entry.generation);
+      if (!this.#runs.has(entry.generation)) this.#start(entry);
+    }
     if (!only) this.#tellChanged();
   }
 
@@ -147,6 +154,7 @@ class Follower {
     const now = entryOf(catalog.state, entry.view, entry.generation)?.state;
     if (now === 'retiring' || now === 'retired') return;
     if (now !== 'active' && failed) {
+      this.#failed.add(entry.generation);
       failed(entry, toInsideoutError(error));
       return;
     }

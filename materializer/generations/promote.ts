@@ -1,5 +1,5 @@
-import type { Promotion } from '../../connectors/sink/view-store.ts';
-import { InsideoutError } from '../../core/errors.ts';
+import type { Promotion, ViewStore } from '../../connectors/sink/view-store.ts';
+import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
 import type { Catalog } from './catalog.ts';
 import { type CatalogState, entryOf, type GenerationEntry, openPromotions } from './catalog-state.ts';
 import type { GateFigures, Move } from './events.ts';
@@ -36,7 +36,13 @@ export async function movePointers(options: PromoteOptions): Promise<Move[]> {
       },
     );
   }
-  await catalog.record({ type: 'promoted', kind, moves, gate, forced });
+  try {
+    await catalog.record({ type: 'promoted', kind, moves, gate, forced });
+  } catch (error) {
+    // It was settled by another process as not begun, and retired since: readers must not stay with it.
+    if (isInsideoutError(error, 'CATALOG_CONFLICT')) await moveBack(entries, moves, store);
+    throw error;
+  }
   return moves;
 }
 
@@ -52,10 +58,7 @@ async function moveAll(
   });
   const done: [string, Promotion[]][] = [];
   const back = async () => {
-    for (const [name, promotions] of done.reverse()) {
-      const reversed = promotions.flatMap((p) => (p.from === null ? [] : [{ ...p, from: p.to, to: p.from }]));
-      if (reversed.length > 0) await (await store(name)).promote(reversed);
-    }
+    for (const [name, promotions] of done.reverse()) await promoteBack(await store(name), promotions);
   };
   for (const [name, promotions] of perStore) {
     try {
@@ -73,12 +76,35 @@ async function moveAll(
   return true;
 }
 
+/** A pointer that was nowhere before stays: there is nothing else to show to readers. */
+async function promoteBack(store: ViewStore, promotions: readonly Promotion[]): Promise<void> {
+  const reversed = promotions.flatMap((p) => (p.from === null ? [] : [{ ...p, from: p.to, to: p.from }]));
+  if (reversed.length > 0) await store.promote(reversed);
+}
+
+async function moveBack(
+  entries: readonly GenerationEntry[],
+  moves: readonly Move[],
+  store: StoreOf,
+): Promise<void> {
+  for (const [i, entry] of entries.entries()) {
+    const { from, to } = moves[i]!;
+    await promoteBack(await store(entry.store), [{ view: entry.shape, from, to }]);
+  }
+}
+
 /**
  * Settles promotions that a crash left open: where a pointer has moved, the rest is moved as well and the
- * promotion written down; where none has, it is written down that nothing happened.
+ * promotion written down; where none has, or the rest is elsewhere by now, all are moved back and it is written
+ * down that nothing happened. Those that were begun less than `olderThanMs` ago may be at work, and are left alone.
  */
-export async function settlePromotions(catalog: Catalog, store: StoreOf): Promise<CatalogState> {
-  for (const { kind, moves, gate, forced } of openPromotions(await catalog.refresh())) {
+export async function settlePromotions(
+  catalog: Catalog,
+  store: StoreOf,
+  olderThanMs = 0,
+): Promise<CatalogState> {
+  for (const { kind, moves, gate, forced, at } of openPromotions(await catalog.refresh())) {
+    if (Date.now() - at < olderThanMs) continue;
     const entries = moves.map((move) => entryOf(catalog.state, move.view, move.to)!);
     const active = await Promise.all(entries.map(async (e) => (await store(e.store)).active(e.view)));
     const behind = entries.flatMap((entry, i) => (active[i] === entry.generation ? [] : [i]));
@@ -86,14 +112,14 @@ export async function settlePromotions(catalog: Catalog, store: StoreOf): Promis
       await catalog.record({ type: 'notPromoted', moves });
       continue;
     }
-    const rest = (list: readonly Move[]) => list.filter((_, i) => behind.includes(i));
-    if (behind.length > 0)
-      await moveAll(
-        behind.map((i) => entries[i]!),
-        rest(moves),
-        store,
-      );
-    await catalog.record({ type: 'promoted', kind, moves, gate, forced });
+    const only = <T>(list: readonly T[], these: boolean) =>
+      list.filter((_, i) => behind.includes(i) === these);
+    if (await moveAll(only(entries, true), only(moves, true), store)) {
+      await catalog.record({ type: 'promoted', kind, moves, gate, forced });
+      continue;
+    }
+    await moveBack(only(entries, false), only(moves, false), store);
+    await catalog.record({ type: 'notPromoted', moves });
   }
   return catalog.state;
 }

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { InsideoutError } from '../../core/errors.ts';
 import type { GenerationId } from '../../core/view.ts';
 import type { Log } from '../../log/log.ts';
+import { deadLetterTopic } from '../apply/dead-letters.ts';
 import type { Catalog } from './catalog.ts';
 import { type CatalogState, entryOf, type GenerationEntry } from './catalog-state.ts';
 import type { StoreOf } from './progress.ts';
@@ -45,7 +46,7 @@ async function retireOne(entry: GenerationEntry, options: RetireOptions): Promis
   const left = readersLeaveMs - (Date.now() - (entry.replacedAt ?? 0));
   if (left > 0) await wait(left, undefined, { signal });
   await (await store(entry.store)).drop(view, generation);
-  if (output) await log.deleteTopics([output]);
+  if (output) await log.deleteTopics([output, deadLetterTopic(output)]);
   await catalog.record({ type: 'retired', view, generation });
 }
 
@@ -53,13 +54,21 @@ async function retireOne(entry: GenerationEntry, options: RetireOptions): Promis
 const readersOf = (state: CatalogState, entry: GenerationEntry): GenerationEntry[] =>
   state.generations.filter((g) => entry.output !== null && g.input === entry.output && g.state !== 'retired');
 
-/** Generations whose time of grace is over, or whose removal was interrupted. */
+/**
+ * Generations whose time of grace is over, or whose removal was interrupted; without those that feed one which
+ * stays: they are due when it is.
+ */
 export function due(state: CatalogState, graceMs: number, now = Date.now()): GenerationEntry[] {
-  return state.generations.filter(
+  let found = state.generations.filter(
     (g) =>
       g.state === 'retiring' ||
       (g.state === 'grace' && g.replacedAt !== null && now - g.replacedAt >= graceMs),
   );
+  for (;;) {
+    const free = found.filter((g) => readersOf(state, g).every((reader) => found.includes(reader)));
+    if (free.length === found.length) return free;
+    found = free;
+  }
 }
 
 /** A generation in a store, or a view topic in the Log, that the catalog knows nothing of, or knows as retired. */
