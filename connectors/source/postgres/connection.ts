@@ -55,7 +55,7 @@ export async function connect(
     return client;
   } catch (error) {
     await client.end().catch(() => {});
-    throw classifyPostgres(error, attempt(options, doing));
+    throw classifyPostgres(error, { ...attempt(options, doing), connecting: true });
   }
 }
 

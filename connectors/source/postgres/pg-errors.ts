@@ -7,6 +7,8 @@ export interface Attempt {
   readonly host: string;
   readonly user: string;
   readonly slot?: string;
+  /** True until the connection stands, when nothing can be about the slot yet. */
+  readonly connecting?: boolean;
 }
 
 const networkCodes = new Set([
@@ -26,7 +28,7 @@ const networkCodes = new Set([
  */
 export function classifyPostgres(error: unknown, attempt: Attempt): InsideoutError {
   if (isInsideoutError(error)) return error;
-  const code = codeOf(error);
+  const code = sqlState(error);
   const where = `Postgres at ${attempt.host}`;
   const make = (kind: ConstructorParameters<typeof InsideoutError>[0], message: string, hint: string) =>
     new InsideoutError(kind, message, { hint, cause: error });
@@ -42,6 +44,12 @@ export function classifyPostgres(error: unknown, attempt: Attempt): InsideoutErr
       'SOURCE_AUTH',
       `${where} has no such database.`,
       `Correct the database name in the source's url.`,
+    );
+  if (code === '55000' && attempt.connecting)
+    return make(
+      'SOURCE_AUTH',
+      `${where} takes no connections to the database.`,
+      `Run in another database: ALTER DATABASE ... ALLOW_CONNECTIONS true; or correct the database name in the source's url.`,
     );
   if (code === '42501')
     return make(
@@ -92,10 +100,11 @@ export function classifyPostgres(error: unknown, attempt: Attempt): InsideoutErr
   );
 }
 
-function codeOf(error: unknown): string | undefined {
+/** SQLSTATE or system code of an error, of the first one where there are several. */
+export function sqlState(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const code = (error as { code?: unknown }).code;
   if (typeof code === 'string') return code;
   const inner = (error as { errors?: unknown }).errors;
-  return Array.isArray(inner) && inner.length > 0 ? codeOf(inner[0]) : undefined;
+  return Array.isArray(inner) && inner.length > 0 ? sqlState(inner[0]) : undefined;
 }

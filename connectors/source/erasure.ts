@@ -1,0 +1,94 @@
+import type { Finding } from './source.ts';
+
+/** Where a source holds the rows of a subject. The first table is the subject's own. */
+export interface SubjectTables {
+  readonly tables: readonly SubjectPlace[];
+}
+
+/** One column by which rows are found. A table may be named by several. */
+export interface SubjectPlace {
+  /** `schema.table`. */
+  readonly table: string;
+  readonly column: string;
+  /**
+   * Null: the column holds the subject's id. Otherwise it refers to rows that were found in this table, listed
+   * before, by its column; null is the one that the foreign key refers to, or else the primary key.
+   */
+  readonly through: { readonly table: string; readonly column: string | null } | null;
+  readonly policy:
+    | { readonly kind: 'delete' }
+    | {
+        readonly kind: 'anonymise';
+        readonly set: Readonly<Record<string, string | number | boolean | null>>;
+      };
+}
+
+/** Rows of a subject in one topic. */
+export interface SubjectRows {
+  /** As the subject names it, `schema.table`. */
+  readonly table: string;
+  /** Where their changes go; a table whose partitions are published one by one has several. */
+  readonly topic: string;
+  readonly policy: 'delete' | 'anonymise';
+  /** The columns of the topic's key. */
+  readonly keyColumns: readonly string[];
+  /** The keys as texts, in the order of `keyColumns`; the same texts as those of the keys in the Log. */
+  readonly keys: readonly (readonly string[])[];
+}
+
+/** What a source holds of a subject. Personal data: for looking, never to be stored. */
+export interface FoundSubject {
+  /** The id as the source itself writes it: `042` is `42` where ids are numbers. */
+  readonly id: string;
+  readonly rows: readonly SubjectRows[];
+  /**
+   * Values that belong to this subject alone, of four characters or more: those of columns that are unique, as
+   * far as they go with the rows or are overwritten.
+   */
+  readonly telling: readonly string[];
+}
+
+export interface ErasedSubject extends FoundSubject {
+  /** Id of the barrier that was written in the same transaction; its content names the erasure. */
+  readonly barrier: string;
+}
+
+/** One foreign key of the source's catalog. */
+export interface ForeignKey {
+  readonly name: string;
+  /** `schema.table` that refers, and its columns. */
+  readonly table: string;
+  readonly columns: readonly string[];
+  /** What it refers to; `primary` when the columns are the primary key. */
+  readonly references: {
+    readonly table: string;
+    readonly columns: readonly string[];
+    readonly primary: boolean;
+  };
+  readonly onDelete: 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
+}
+
+/**
+ * Erases subjects where their rows come from. Calls may overlap; they are run one after the other, over one
+ * connection. Errors: `USAGE` for an id that the source cannot read, `CONFIG_INVALID` for what the subject's
+ * declaration makes impossible, `SOURCE_…` otherwise. No error holds a value of a row.
+ */
+export interface SourceEraser {
+  /** Compares the declaration with the catalog. `erase` refuses what is an error here and would lose rows. */
+  check(subject: SubjectTables): Promise<Finding[]>;
+  /**
+   * In one transaction: finds and locks the rows, deletes or overwrites them, and writes a barrier whose content
+   * is `{ id, erasure }`. Resolves once it is committed; a failure or a crash before that changes nothing. Rows
+   * that refer to the subject by a foreign key and are inserted meanwhile either are found, or wait and then
+   * fail, or, where the subject's row stays, come after it. Doing it again finds what is there now, be it
+   * nothing, and writes another barrier.
+   */
+  erase(subject: SubjectTables, id: string, erasure: { readonly id: string }): Promise<ErasedSubject>;
+  /** The same rows, only looked at, as of one moment. */
+  find(subject: SubjectTables, id: string): Promise<FoundSubject>;
+  /** Only the barrier, for deletes that the application has made itself and committed. Resolves with its id. */
+  mark(erasure: { readonly id: string }): Promise<string>;
+  /** Every foreign key of the database, of partitioned tables once, in the order of their tables. */
+  foreignKeys(): Promise<ForeignKey[]>;
+  close(): Promise<void>;
+}

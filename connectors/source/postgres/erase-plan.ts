@@ -1,0 +1,133 @@
+import { InsideoutError } from '../../../core/errors.ts';
+import type { ForeignKey, SubjectPlace, SubjectTables } from '../erasure.ts';
+import { quoteQualified } from './catalog.ts';
+import { columnOf, type EraseCatalog, type EraseColumn, referredColumn } from './erase-catalog.ts';
+import { checkSubject } from './erase-check.ts';
+import { foreignKeyStamp } from './foreign-keys.ts';
+
+/** One way in which rows of a table are found. */
+export interface PlannedPlace {
+  readonly table: PlannedTable;
+  readonly column: string;
+  /** SQL type that the values are compared as, so that an index of the column is used. */
+  readonly type: string;
+  /** Rows whose values are looked for, and which of the columns that are read of them; null for the subject's id. */
+  readonly through: { readonly table: PlannedTable; readonly index: number } | null;
+}
+
+export interface PlannedTable {
+  readonly name: string;
+  readonly sql: string;
+  readonly key: readonly EraseColumn[];
+  /** The columns that are read of each row, the key's first. */
+  readonly read: readonly EraseColumn[];
+  readonly telling: readonly string[];
+  readonly policy: SubjectPlace['policy'];
+  readonly partitioned: boolean;
+  /** Topics by the oid of the table that holds the row; `topic` where there is none. */
+  readonly topics: ReadonlyMap<string, string>;
+  readonly topic: string;
+}
+
+/** How a subject is erased, made from the catalog once and used for many ids. */
+export interface ErasePlan {
+  readonly idType: string;
+  /** In the order in which rows are found. */
+  readonly places: readonly PlannedPlace[];
+  /** In the order in which rows go: what refers first. */
+  readonly deletion: readonly PlannedTable[];
+  /** A table is found in two ways, so what the second one finds may lead to more rows by the first ones. */
+  readonly again: boolean;
+  readonly stamp: { readonly sql: string; readonly value: string };
+}
+
+/**
+ * Errors: `CONFIG_INVALID` when the check of the subject has an error; then nothing may be erased, because rows
+ * would be missed or would vanish without a trace in the Log.
+ */
+export function planErasure(subject: SubjectTables, catalog: EraseCatalog, source: string): ErasePlan {
+  const wrong = checkSubject(subject, catalog).find((f) => f.severity === 'error');
+  if (wrong)
+    throw new InsideoutError(
+      wrong.check.startsWith('permission') ? 'SOURCE_PERMISSION' : 'CONFIG_INVALID',
+      wrong.message,
+      { hint: wrong.mend ?? 'Correct the subject in the config.' },
+    );
+  const names = [...new Set(subject.tables.map((t) => t.table))];
+  const tables = new Map(names.map((name) => [name, planTable(subject, catalog, { name, source })]));
+  const places = subject.tables.map((place): PlannedPlace => {
+    const referred = place.through && tables.get(place.through.table)!;
+    const by = referredColumn(place, catalog);
+    return {
+      table: tables.get(place.table)!,
+      column: place.column,
+      type: comparedAs(columnOf(catalog.tables.get(place.table)!, place.column)),
+      through: referred && { table: referred, index: referred.read.findIndex((c) => c.name === by) },
+    };
+  });
+  const oids = names.map((name) => catalog.tables.get(name)!.oid);
+  return {
+    idType: comparedAs(columnOf(catalog.tables.get(names[0]!)!, subject.tables[0]!.column)),
+    places,
+    deletion: deletionOrder(subject, catalog.foreignKeys).map((name) => tables.get(name)!),
+    again: names.length < subject.tables.length || subject.tables.some((p) => p.through?.table === p.table),
+    stamp: { sql: foreignKeyStamp(`'{${oids.join(',')}}'`), value: catalog.stamp },
+  };
+}
+
+function planTable(
+  subject: SubjectTables,
+  catalog: EraseCatalog,
+  { name, source }: { name: string; source: string },
+): PlannedTable {
+  const table = catalog.tables.get(name)!;
+  const { policy } = subject.tables.find((t) => t.table === name)!;
+  const key = table.columns.filter((c) => c.key);
+  const telling = table.columns.filter((c) => tells(c, { policy, root: name === subject.tables[0]!.table }));
+  const referred = subject.tables
+    .filter((p) => p.through?.table === name)
+    .map((p) => columnOf(table, referredColumn(p, catalog)!));
+  const topicOf = (published: string) => `${source}.${published}`;
+  return {
+    name,
+    sql: quoteQualified(name),
+    key,
+    read: [...new Set([...key, ...telling, ...referred])],
+    telling: telling.map((c) => c.name),
+    policy,
+    partitioned: table.partitioned,
+    topics: new Map([...table.publishedAs].map(([oid, published]) => [oid, topicOf(published)])),
+    topic: topicOf(name),
+  };
+}
+
+const numeric = new Set(['int2', 'int4', 'int8', 'oid', 'float4', 'float8', 'numeric', 'money', 'bool']);
+
+/** Numbers of rows that merely belong to the subject say nothing of it: other columns hold the same numbers. */
+function tells(column: EraseColumn, { policy, root }: { policy: SubjectPlace['policy']; root: boolean }) {
+  if (!column.unique || (!root && numeric.has(column.base))) return false;
+  return policy.kind === 'delete' || column.name in policy.set;
+}
+
+/** Whole numbers of all sizes are compared with each other by the index of any; other types as themselves. */
+function comparedAs(column: EraseColumn): string {
+  return integers.has(column.base) ? 'bigint' : column.type;
+}
+const integers = new Set(['int2', 'int4', 'int8']);
+
+/**
+ * Tables in the order in which their rows can go: what refers before what it refers to. Within a cycle of
+ * foreign keys those go first that are listed last.
+ */
+export function deletionOrder(subject: SubjectTables, foreignKeys: readonly ForeignKey[]): string[] {
+  const left = [...new Set(subject.tables.map((t) => t.table))].reverse();
+  const order: string[] = [];
+  while (left.length > 0) {
+    const free = left.findIndex(
+      (name) =>
+        !foreignKeys.some((f) => f.references.table === name && f.table !== name && left.includes(f.table)),
+    );
+    order.push(...left.splice(Math.max(free, 0), 1));
+  }
+  return order;
+}

@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import { InsideoutError } from '../../../core/errors.ts';
+import type { FoundSubject, SubjectRows } from '../erasure.ts';
+import { quoteIdent } from './connection.ts';
+import type { EraseColumn } from './erase-catalog.ts';
+import type { ErasePlan, PlannedPlace, PlannedTable } from './erase-plan.ts';
+import { sqlState } from './pg-errors.ts';
+
+/** A row that was found: the oid of the table that holds it, and its columns in the order of `read`. */
+export interface FoundRow {
+  readonly holder: string;
+  readonly values: readonly (string | null)[];
+}
+
+/** Found rows of each table by their keys. */
+export type FoundRows = ReadonlyMap<string, ReadonlyMap<string, FoundRow>>;
+
+/** Thrown inside a transaction when the catalog is no longer the one that the plan was made from. */
+export class PlanOutdated extends Error {}
+
+/** A statement that is prepared once per connection. */
+export const prepared = (text: string, values: unknown[]) => ({
+  name: createHash('md5').update(text).digest('hex'),
+  text,
+  values,
+});
+
+/**
+ * The id as Postgres writes it. Errors: `USAGE` when it is not of the column's type. SQLSTATE class 22 is data
+ * that cannot be read, 23514 a domain's check.
+ */
+export async function readId(client: pg.Client, plan: ErasePlan, id: string): Promise<string> {
+  try {
+    const { rows } = await client.query<{ id: string }>(prepared(`select $1::${plan.idType} as id`, [id]));
+    return rows[0]!.id;
+  } catch (error) {
+    const code = sqlState(error);
+    if (!code?.startsWith('22') && code !== '23514') throw error;
+    throw new InsideoutError('USAGE', `The id is not of the type ${plan.idType}.`, {
+      hint: "Give the id as it stands in the column of the subject's own table.",
+    });
+  }
+}
+
+/**
+ * Finds the rows of a subject, those first that others refer to. With `lock` each is locked as soon as it is
+ * found: who inserts a row that refers to it by a foreign key waits, and who did so before is waited for, so
+ * that the next statement sees that row. https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-ROWS
+ */
+export async function findRows(
+  client: pg.Client,
+  plan: ErasePlan,
+  { id, lock }: { id: string; lock: boolean },
+): Promise<FoundRows> {
+  const found = new Map<string, Map<string, FoundRow>>();
+  let more = true;
+  while (more) {
+    more = false;
+    for (const place of plan.places) {
+      const rows = found.get(place.table.name) ?? new Map<string, FoundRow>();
+      found.set(place.table.name, rows);
+      const before = rows.size;
+      for (const row of await findPlace(client, place, { id, lock, found }))
+        rows.set(keyOf(place.table, row), row);
+      more ||= plan.again && rows.size > before;
+    }
+  }
+  return found;
+}
+
+async function findPlace(
+  client: pg.Client,
+  { table, column, type, through }: PlannedPlace,
+  { id, lock, found }: { id: string; lock: boolean; found: FoundRows },
+): Promise<FoundRow[]> {
+  const wanted = through ? valuesOf(found, through) : id;
+  if (wanted.length === 0 && through) return [];
+  const holder = table.partitioned ? 'tableoid' : `''`;
+  const text = `select ${[holder, ...table.read.map((c) => quoteIdent(c.name))].join(', ')} from ${table.sql}
+    where ${quoteIdent(column)} = ${through ? `any($1::${type}[])` : `$1::${type}`}${lock ? ' for update' : ''}`;
+  const { rows } = await client.query<(string | null)[]>({ ...prepared(text, [wanted]), rowMode: 'array' });
+  return rows.map(([oid, ...values]) => ({ holder: oid ?? '', values }));
+}
+
+function valuesOf(found: FoundRows, { table, index }: { table: PlannedTable; index: number }): string[] {
+  const values = [...(found.get(table.name)?.values() ?? [])].map((row) => row.values[index] ?? null);
+  return [...new Set(values.filter((value) => value !== null))];
+}
+
+/**
+ * What was found, by topic. Errors: `PlanOutdated` when a partition is newer than the plan.
+ */
+export function tellFound(plan: ErasePlan, found: FoundRows): Pick<FoundSubject, 'rows' | 'telling'> {
+  const telling = new Set<string>();
+  const rows: SubjectRows[] = [];
+  for (const [name, ofTable] of found) {
+    const table = plan.deletion.find((t) => t.name === name)!;
+    const byTopic = new Map<string, string[][]>();
+    for (const row of ofTable.values()) {
+      const keys = byTopic.get(topicOf(table, row)) ?? [];
+      keys.push(table.key.map((column, i) => keyText(column, row.values[i] ?? '')));
+      byTopic.set(topicOf(table, row), keys);
+      for (const [i, column] of table.read.entries()) {
+        const value = row.values[i] ?? null;
+        if (value !== null && value.length >= 4 && tellsAnew(table, column.name, value)) telling.add(value);
+      }
+    }
+    const keyColumns = table.key.map((c) => c.name);
+    for (const [topic, keys] of byTopic)
+      rows.push({ table: name, topic, policy: table.policy.kind, keyColumns, keys });
+  }
+  return { rows, telling: [...telling] };
+}
+
+/** False where an earlier erasure already put the value there that all such rows have. */
+function tellsAnew({ telling, policy }: PlannedTable, column: string, value: string): boolean {
+  if (!telling.includes(column)) return false;
+  return policy.kind === 'delete' || String(policy.set[column]) !== value;
+}
+
+function topicOf(table: PlannedTable, row: FoundRow): string {
+  const topic = table.topics.get(row.holder);
+  if (topic !== undefined) return topic;
+  if (table.partitioned && table.topics.size > 0) throw new PlanOutdated();
+  return table.topic;
+}
+
+/** As in the key of the row's topic, which is read back as `core/value.ts` has it. */
+function keyText(column: EraseColumn, value: string): string {
+  if (column.base === 'bool') return value === 't' ? 'true' : 'false';
+  return column.base === 'float4' || column.base === 'float8' ? String(Number(value)) : value;
+}
+
+const keyOf = (table: PlannedTable, row: FoundRow): string =>
+  JSON.stringify(row.values.slice(0, table.key.length));

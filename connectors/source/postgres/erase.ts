@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { InsideoutError } from '../../../core/errors.ts';
+import type { ErasedSubject, FoundSubject, SourceEraser, SubjectTables } from '../erasure.ts';
+import { attempt, connect, quoteIdent } from './connection.ts';
+import { readEraseCatalog } from './erase-catalog.ts';
+import { checkSubject } from './erase-check.ts';
+import { classifyErasing } from './erase-errors.ts';
+import { type ErasePlan, type PlannedTable, planErasure } from './erase-plan.ts';
+import { type FoundRow, findRows, PlanOutdated, prepared, readId, tellFound } from './erase-rows.ts';
+import { readForeignKeys } from './foreign-keys.ts';
+import type { PostgresSourceOptions } from './options.ts';
+import { sqlState } from './pg-errors.ts';
+import { barrierPrefix } from './pgoutput.ts';
+
+export type EraserOptions = Pick<PostgresSourceOptions, 'name' | 'url' | 'publication' | 'slot'>;
+
+/** How often a deadlock, or a catalog that changes at the same time, is met before it counts as a failure. */
+const maxTries = 4;
+
+/**
+ * Nobody is kept waiting by us for longer, nor we by others. Row security must not hide rows silently: switched
+ * off, it is an error. https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-ROW-SECURITY
+ */
+const beginErasing = `begin isolation level read committed read write;
+  set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '60s'; set local row_security = off`;
+const beginFinding = 'begin isolation level repeatable read read only; set local row_security = off';
+
+/** Erases subjects in the database of a source; connects when first needed, and again after a failure. */
+export function postgresEraser(options: EraserOptions): SourceEraser {
+  return new PostgresEraser(options);
+}
+
+class PostgresEraser implements SourceEraser {
+  readonly #options: EraserOptions;
+  #client: pg.Client | null = null;
+  #plans = new WeakMap<SubjectTables, ErasePlan>();
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: EraserOptions) {
+    this.#options = options;
+  }
+
+  check(subject: SubjectTables) {
+    return this.#alone('checking a subject', async (client) =>
+      checkSubject(subject, await readEraseCatalog(client, this.#options, tablesOf(subject))),
+    );
+  }
+
+  erase(subject: SubjectTables, id: string, erasure: { readonly id: string }): Promise<ErasedSubject> {
+    return this.#alone('erasing a subject', async (client) => {
+      const plan = await this.#plan(client, subject);
+      const canonical = await readId(client, plan, id);
+      await client.query(beginErasing);
+      const found = await findRows(client, plan, { id: canonical, lock: true });
+      for (const table of plan.deletion) await eraseRows(client, table, found.get(table.name));
+      const barrier = await writeBarrier(client, erasure, plan);
+      const told = tellFound(plan, found);
+      await client.query('commit');
+      return { id: canonical, ...told, barrier };
+    });
+  }
+
+  find(subject: SubjectTables, id: string): Promise<FoundSubject> {
+    return this.#alone('looking for a subject', async (client) => {
+      const plan = await this.#plan(client, subject);
+      const canonical = await readId(client, plan, id);
+      await client.query(beginFinding);
+      const found = await findRows(client, plan, { id: canonical, lock: false });
+      await client.query('commit');
+      return { id: canonical, ...tellFound(plan, found) };
+    });
+  }
+
+  mark(erasure: { readonly id: string }): Promise<string> {
+    return this.#alone('writing a barrier', (client) => writeBarrier(client, erasure, null));
+  }
+
+  foreignKeys() {
+    return this.#alone('reading the foreign keys', readForeignKeys);
+  }
+
+  async close(): Promise<void> {
+    await this.#last.catch(() => {});
+    await this.#disconnect();
+  }
+
+  async #plan(client: pg.Client, subject: SubjectTables): Promise<ErasePlan> {
+    let plan = this.#plans.get(subject);
+    if (!plan) {
+      const catalog = await readEraseCatalog(client, this.#options, tablesOf(subject));
+      plan = planErasure(subject, catalog, this.#options.name);
+      this.#plans.set(subject, plan);
+    }
+    return plan;
+  }
+
+  /**
+   * Runs one call after the other, for they share the connection. After a failure the connection is given up,
+   * which undoes whatever it had open, and the plans with it.
+   */
+  #alone<T>(doing: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    const result = this.#last.then(
+      () => this.#try(doing, work),
+      () => this.#try(doing, work),
+    );
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #try<T>(doing: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        this.#client ??= await connect(this.#options, doing);
+        return await work(this.#client);
+      } catch (error) {
+        await this.#disconnect();
+        if (tries < maxTries && mayPass(error)) continue;
+        throw classifyErasing(error, attempt(this.#options, doing));
+      }
+    }
+  }
+
+  async #disconnect(): Promise<void> {
+    const client = this.#client;
+    this.#client = null;
+    this.#plans = new WeakMap();
+    await client?.end().catch(() => {});
+  }
+}
+
+const tablesOf = (subject: SubjectTables): string[] => subject.tables.map((t) => t.table);
+
+/** 40P01 deadlock, 40001 serialization failure, 0A000 a prepared statement whose table changed. */
+const mayPass = (error: unknown): boolean =>
+  error instanceof PlanOutdated || ['40P01', '40001', '0A000'].includes(sqlState(error) ?? '');
+
+/** Deletes or overwrites rows by their keys, all of them or none. */
+async function eraseRows(
+  client: pg.Client,
+  table: PlannedTable,
+  found: ReadonlyMap<string, FoundRow> | undefined,
+): Promise<void> {
+  if (!found || found.size === 0) return;
+  const rows = [...found.values()];
+  const keys = table.key.map((_, i) => rows.map((row) => row.values[i] ?? null));
+  const gone = table.key.map((_, i) => `k${i}`);
+  const set = table.policy.kind === 'anonymise' ? Object.entries(table.policy.set) : [];
+  const from = `unnest(${table.key.map((c, i) => `$${i + 1}::${c.type}[]`).join(', ')}) as gone(${gone.join(', ')})`;
+  const where = table.key.map((c, i) => `erased.${quoteIdent(c.name)} = gone.k${i}`).join(' and ');
+  // The values are not cast: assigned, one that is too long for its column is an error and not cut off.
+  const values = set.map(([column], i) => `${quoteIdent(column)} = $${keys.length + i + 1}`).join(', ');
+  const text =
+    table.policy.kind === 'delete'
+      ? `delete from ${table.sql} erased using ${from} where ${where}`
+      : `update ${table.sql} erased set ${values} from ${from} where ${where}`;
+  if (table.policy.kind === 'anonymise' && set.length === 0) return;
+  const parameters = [...keys, ...set.map(([, value]) => (value === null ? null : String(value)))];
+  const { rowCount } = await client.query(prepared(text, parameters));
+  if (rowCount !== rows.length)
+    throw new InsideoutError(
+      'CONFIG_INVALID',
+      `Of ${rows.length} rows of ${table.name} only ${rowCount} could be erased; nothing was done.`,
+      {
+        hint: `Look for a trigger or a rule of ${table.name} that keeps rows, or for foreign keys in a circle.`,
+      },
+    );
+}
+
+/** Writes the barrier, and makes sure that no foreign key has come since the plan was made: they are locked out. */
+async function writeBarrier(
+  client: pg.Client,
+  erasure: { readonly id: string },
+  plan: ErasePlan | null,
+): Promise<string> {
+  const barrier = randomUUID();
+  const content = JSON.stringify({ id: barrier, erasure: erasure.id });
+  const { rows } = await client.query<{ stamp: string }>(
+    prepared(
+      `select pg_logical_emit_message(true, '${barrierPrefix}', $1::text), ${plan?.stamp.sql ?? `''`} as stamp`,
+      [content],
+    ),
+  );
+  if (plan && rows[0]!.stamp !== plan.stamp.value) throw new PlanOutdated();
+  return barrier;
+}
