@@ -62,12 +62,14 @@ export async function waitUntilApplied(parts: WaitParts, options: WaitOptions): 
   };
   try {
     options.signal?.throwIfAborted();
-    for (;;) {
-      const barrier = await parts.barrier(signal, () => {
-        state.behind = `The source "${parts.source}" has not passed the barrier yet: it is not running, or behind.`;
-      });
+    const { source } = parts;
+    const written = () => {
+      state.behind = `The source "${source}" has not passed the barrier yet: it is not running, or behind.`;
+    };
+    for (let report = written; ; report = () => {}) {
+      const barrier = await parts.barrier(signal, report);
       if (barrier.lsn >= token.lsn) return await follow(parts, { barrier, signal, state });
-      state.behind = `The source "${parts.source}" has not got as far as the token: it may be of another database.`;
+      state.behind = `The source "${source}" has not got as far as the token: it may be of another database.`;
       await pause(longestPauseMs, undefined, { signal });
     }
   } catch (error) {

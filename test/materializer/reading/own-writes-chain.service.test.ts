@@ -27,7 +27,7 @@ const slowed = (generation: Generation): Generation =>
     get: (target, name) => {
       if (name === 'apply')
         return async (...args: Parameters<Generation['apply']>) => {
-          await pause(Math.random() * 15);
+          await pause(Math.random() * 60);
           await target.apply(...args);
         };
       const value: unknown = Reflect.get(target, name);

@@ -185,7 +185,7 @@ describe.each(setups)('on %s', (_name, openLog, openStore) => {
     slow = () => gate;
     await writer.query('insert into t select g, 0 from generate_series(10001, 10005) g');
     const after = await consistencyToken(writer, source);
-    const behind = read.get([10_001], { after, timeoutMs: 500 });
+    const behind = read.get([10_001], { after, timeoutMs: 3_000 });
     await expect(behind).rejects.toMatchObject({
       code: 'READ_TIMEOUT',
       message: expect.stringMatching(`Generation 1 of "card" is 5 records behind on ${topic}`),
@@ -193,13 +193,13 @@ describe.each(setups)('on %s', (_name, openLog, openStore) => {
     slow = async () => {};
     go();
     expect(await read.get([10_001], { after })).not.toBeNull();
-    const ahead = read.get([10_001], { after: `${source}:FFFFFFFF/0`, timeoutMs: 300 });
+    const ahead = read.get([10_001], { after: `${source}:FFFFFFFF/0`, timeoutMs: 2_000 });
     await expect(ahead).rejects.toMatchObject({
       code: 'READ_TIMEOUT',
       message: expect.stringMatching('not got as far as the token'),
     });
     await running.stop();
-    const stopped = read.get([10_001], { after, timeoutMs: 300 });
+    const stopped = read.get([10_001], { after, timeoutMs: 2_000 });
     await expect(stopped).rejects.toMatchObject({
       code: 'READ_TIMEOUT',
       message: expect.stringMatching(`The source "${source}" has not passed the barrier`),
