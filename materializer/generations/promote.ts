@@ -62,10 +62,14 @@ async function moveAll(
   };
   for (const [name, promotions] of perStore) {
     try {
-      if (await (await store(name)).promote(promotions)) {
+      const opened = await store(name);
+      if (await opened.promote(promotions)) {
         done.push([name, promotions]);
         continue;
       }
+      // Another process took this promotion for one that a crash left open, and went on with it.
+      const shown = await Promise.all(promotions.map((p) => opened.active(p.view.name)));
+      if (promotions.every((p, i) => shown[i] === p.to)) continue;
     } catch (error) {
       await back();
       throw error;
