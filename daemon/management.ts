@@ -4,6 +4,7 @@ import type { Log } from '../log/log.ts';
 import { closureOf } from '../materializer/dependencies.ts';
 import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
 import { buildingOf, entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import { inFeedingOrder } from '../materializer/generations/feeding-order.ts';
 import {
   figures,
   type GateOptions,
@@ -86,7 +87,7 @@ export class Management {
       epochs.size === 1 &&
       whole.length === views.length &&
       views.every((v) => building.some((e) => e.view === v.shape.name && e.fingerprint === fingerprint(v)));
-    if (fits) return { entries: this.#ordered(building), resumed: true };
+    if (fits) return { entries: inFeedingOrder(building), resumed: true };
     if (whole.length > 0) await retire(whole, { catalog, log: this.log, store: stores.get, signal });
     const taken = new Map<string, GenerationId>();
     for (const { shape, store } of views)
@@ -130,7 +131,7 @@ export class Management {
 
   /** Errors: `USAGE` when the last promotion of the view replaced nothing that still exists. */
   replaced(name: string): GenerationEntry[] {
-    const entries = this.#ordered(replacedBy(this.catalog.state, name));
+    const entries = inFeedingOrder(replacedBy(this.catalog.state, name));
     if (entries.some((entry) => entry.view === name)) return entries;
     throw new InsideoutError('USAGE', `There is no former generation of "${name}" to go back to.`, {
       hint: 'See `insideout generations`; rebuild the view with the former definition instead.',
@@ -176,17 +177,8 @@ export class Management {
   }
 
   #epoch(epoch: number): GenerationEntry[] {
-    return this.#ordered(
+    return inFeedingOrder(
       this.catalog.state.generations.filter((g) => g.epoch === epoch && g.state === 'building'),
     );
-  }
-
-  /** Every generation behind the one that feeds it. */
-  #ordered(entries: readonly GenerationEntry[]): GenerationEntry[] {
-    const depth = (entry: GenerationEntry): number => {
-      const upstream = entries.find((e) => e.output !== null && e.output === entry.input);
-      return upstream ? 1 + depth(upstream) : 0;
-    };
-    return [...entries].sort((a, b) => depth(a) - depth(b));
   }
 }

@@ -65,7 +65,8 @@ export function chainProblems(chain: readonly Certificate[], publicKey: KeyObjec
     if (certificate.publicKey !== trusted) problems.push(`${name} was signed with another key`);
     if (!verify(null, Buffer.from(canonical(body)), publicKey, Buffer.from(signature, 'base64')))
       problems.push(`the signature of ${name} does not fit what it says: it was altered`);
-    if (body.number !== i + 1) problems.push(`${name} stands at place ${i + 1}: an entry was removed or moved`);
+    if (body.number !== i + 1)
+      problems.push(`${name} stands at place ${i + 1}: an entry was removed or moved`);
     if (body.previous !== (previous && certificateHash(previous)))
       problems.push(`${name} does not follow the one before it: an entry was removed, moved or altered`);
     previous = certificate;

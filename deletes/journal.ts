@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../core/position.ts';
-import { EventLog, type EventFrame } from '../log/event-log.ts';
+import { type EventFrame, EventLog } from '../log/event-log.ts';
 import type { Log } from '../log/log.ts';
 import type { Certificate } from './certificate.ts';
 import type { Place } from './place.ts';

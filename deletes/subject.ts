@@ -30,7 +30,9 @@ export interface SubjectDeclaration {
    */
   readonly is: readonly string[];
   /** Tables whose rows stay, with the values that they get. Default: rows are deleted. */
-  readonly anonymise?: Readonly<Record<string, Readonly<Record<string, string | number | boolean | null>>>> | undefined;
+  readonly anonymise?:
+    | Readonly<Record<string, Readonly<Record<string, string | number | boolean | null>>>>
+    | undefined;
 }
 
 /** Reads a declaration; its problems as path and sentence instead, when there are any. */
@@ -41,7 +43,9 @@ export function parseSubject(
   const problems: { path: string; message: string }[] = [];
   const tables: SubjectTable[] = [];
   declared.is.forEach((text, i) => {
-    const match = /^([^.\s]+)\.(.+)\.([^.\s]+?)(?:\s*->\s*([^.\s]+)\.([^.]+?)(?:\.([^.\s]+))?)?$/.exec(text.trim());
+    const match = /^([^.\s]+)\.(.+)\.([^.\s]+?)(?:\s*->\s*([^.\s]+)\.([^.]+?)(?:\.([^.\s]+))?)?$/.exec(
+      text.trim(),
+    );
     if (!match) {
       problems.push({
         path: `is.${i}`,
@@ -52,14 +56,21 @@ export function parseSubject(
     const [, schema, rest, column, toSchema, toTable, toColumn] = match;
     const table = `${schema}.${rest}`;
     const through = toSchema ? { table: `${toSchema}.${toTable}`, column: toColumn ?? null } : null;
-    if (i === 0 && through) problems.push({ path: `is.${i}`, message: "is the subject's own table, and refers to no other" });
+    if (i === 0 && through)
+      problems.push({ path: `is.${i}`, message: "is the subject's own table, and refers to no other" });
     if (through && !tables.some((t) => t.table === through.table))
-      problems.push({ path: `is.${i}`, message: `refers to ${through.table}, which must be listed before it` });
+      problems.push({
+        path: `is.${i}`,
+        message: `refers to ${through.table}, which must be listed before it`,
+      });
     if (tables.some((t) => t.table === table && t.column === column))
       problems.push({ path: `is.${i}`, message: `${table}.${column} is listed twice` });
     const set = declared.anonymise?.[table];
     if (set && column! in set)
-      problems.push({ path: `anonymise.${table}.${column}`, message: 'is what the rows are found by: leave it out, or delete the rows' });
+      problems.push({
+        path: `anonymise.${table}.${column}`,
+        message: 'is what the rows are found by: leave it out, or delete the rows',
+      });
     tables.push({
       table,
       column: column!,

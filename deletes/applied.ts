@@ -1,0 +1,108 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Checkpoint, Offset, PartitionKey } from '../core/position.ts';
+import type { Log } from '../log/log.ts';
+import type { Catalog } from '../materializer/generations/catalog.ts';
+import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import { inFeedingOrder } from '../materializer/generations/feeding-order.ts';
+import { progressOf, reached, type StoreOf } from '../materializer/generations/progress.ts';
+
+export interface AppliedParts {
+  readonly log: Log;
+  readonly catalog: Catalog;
+  readonly store: StoreOf;
+  /** Behind these offsets the topics of sources have the deletes. */
+  readonly ends: Checkpoint;
+}
+
+/** A generation that has not applied the deletes yet. */
+export interface Behind {
+  readonly entry: GenerationEntry;
+  readonly reason: string;
+}
+
+/** Generations that may hold rows of these topics: those that exist, and whose chain of views begins there. */
+export const concerned = (catalog: Catalog, topics: ReadonlySet<string>): GenerationEntry[] =>
+  catalog.state.generations.filter((g) => g.state !== 'retired' && topics.has(g.origin.topic));
+
+/**
+ * Follows generations until all have applied what lies before the ends. One that another view feeds must pass the
+ * end that its input had when its upstream had passed: so each is asked behind the one that feeds it.
+ */
+export class AppliedWatch {
+  readonly #parts: AppliedParts;
+  readonly #topics: ReadonlySet<string>;
+  readonly #targets = new Map<string, ReadonlyMap<PartitionKey, Offset>>();
+  readonly #done = new Set<string>();
+
+  constructor(parts: AppliedParts) {
+    this.#parts = parts;
+    this.#topics = new Set([...parts.ends.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
+  }
+
+  /** Who is behind now. */
+  async look(): Promise<Behind[]> {
+    const { catalog, log, store } = this.#parts;
+    await catalog.refresh();
+    const behind: Behind[] = [];
+    for (const entry of inFeedingOrder(concerned(catalog, this.#topics))) {
+      const name = `${entry.view} g${entry.generation}`;
+      if (this.#done.has(name)) continue;
+      const targets = await this.#targetsOf(entry);
+      if (!targets) {
+        behind.push({ entry, reason: 'Waits for the view that feeds it.' });
+        continue;
+      }
+      const progress = await progressOf(entry, log, store);
+      // One that nobody has opened holds no rows, and will begin behind the deletes or meet them.
+      if (!progress.exists || reached(entry, progress, targets)) this.#done.add(name);
+      else behind.push({ entry, reason: this.#reason(entry, progress.partitions, targets) });
+    }
+    return behind;
+  }
+
+  async wait(signal: AbortSignal, onBehind: (behind: readonly Behind[]) => void): Promise<void> {
+    for (;;) {
+      const behind = await this.look();
+      onBehind(behind);
+      if (behind.length === 0) return;
+      await wait(100, undefined, { signal });
+    }
+  }
+
+  async #targetsOf(entry: GenerationEntry): Promise<ReadonlyMap<PartitionKey, Offset> | null> {
+    const name = `${entry.view} g${entry.generation}`;
+    const known = this.#targets.get(name);
+    if (known) return known;
+    let targets: ReadonlyMap<PartitionKey, Offset>;
+    if (entry.input === entry.origin.topic)
+      targets = new Map([...this.#parts.ends].filter(([key]) => key.startsWith(`${entry.input}/`)));
+    else {
+      const upstream = this.#parts.catalog.state.generations.find((g) => g.output === entry.input);
+      if (
+        upstream &&
+        upstream.state !== 'retired' &&
+        !this.#done.has(`${upstream.view} g${upstream.generation}`)
+      )
+        return null;
+      const ends = await this.#parts.log.offsets([entry.input]);
+      targets = new Map([...ends].map(([key, { end }]) => [key, end]));
+    }
+    this.#targets.set(name, targets);
+    return targets;
+  }
+
+  #reason(
+    entry: GenerationEntry,
+    partitions: readonly { partition: number; next: Offset }[],
+    targets: ReadonlyMap<PartitionKey, Offset>,
+  ): string {
+    const next = new Map(partitions.map((p) => [`${entry.input}/${p.partition}`, p.next]));
+    let left = 0;
+    for (const [key, target] of targets) left += Math.max(0, target - (next.get(key) ?? 0));
+    const mend =
+      entry.state === 'grace'
+        ? `; nobody may be following it: \`insideout retire ${entry.view} ${entry.generation}\` removes it`
+        : '';
+    return `${left} records before the deletes${mend}.`;
+  }
+}

@@ -1,0 +1,163 @@
+import type { Log } from '../log/log.ts';
+import { deadLetterTopic } from '../materializer/apply/dead-letters.ts';
+import type { Catalog } from '../materializer/generations/catalog.ts';
+import { entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import type { StoreOf } from '../materializer/generations/progress.ts';
+import { concerned } from './applied.ts';
+import type { KeyHasher } from './key-hash.ts';
+import { searchFiles } from './look-files.ts';
+import { type Look, lookAtTopic, placeOf, type TopicToLookAt } from './look-log.ts';
+import { generationName, lookAtGeneration } from './look-views.ts';
+import { type Place, type PlaceState, placeId } from './place.ts';
+import { type Target, Tracer } from './target.ts';
+
+export interface LookParts {
+  readonly log: Log;
+  /** Whether the Log's files are on this machine. */
+  readonly logFiles: readonly string[] | null;
+  readonly catalog: Catalog;
+  readonly store: StoreOf;
+  /** Views of the config with their stores: generations that the catalog does not know are looked for there. */
+  readonly places: readonly { view: string; store: string }[];
+  readonly hasher: KeyHasher;
+  readonly signal: AbortSignal;
+  readonly onPlace?: (id: string) => void;
+}
+
+/** Topics of the Log that may hold rows of these topics: they themselves, view topics, and the dead letters of all. */
+export async function topicsToLookAt(
+  origins: readonly string[],
+  parts: Pick<LookParts, 'log' | 'catalog'>,
+): Promise<TopicToLookAt[]> {
+  const existing = new Set(await parts.log.topics());
+  const found: TopicToLookAt[] = [];
+  const add = (
+    kind: 'topic' | 'view topic',
+    topic: string,
+    of: { origin: string; key: TopicToLookAt['key'] },
+  ) => {
+    if (existing.has(topic)) found.push({ kind, topic, ...of });
+    const letters = deadLetterTopic(topic);
+    if (existing.has(letters)) found.push({ kind: 'dead letters', topic: letters, ...of });
+  };
+  for (const origin of origins) add('topic', origin, { origin, key: {} });
+  for (const entry of concerned(parts.catalog, new Set(origins)))
+    if (entry.output) add('view topic', entry.output, { origin: entry.origin.topic, key: entry.origin.key });
+  return found;
+}
+
+/**
+ * Reads back every place of Log and stores that may hold rows of the erasures, each once for all of them. What is
+ * said of a place was found by reading it, or it says why it cannot be read.
+ */
+export async function lookEverywhere(
+  targets: readonly Target[],
+  parts: LookParts,
+): Promise<ReadonlyMap<string, Place[]>> {
+  const { log, hasher, signal, onPlace } = parts;
+  const tracer = new Tracer(hasher, targets);
+  const places = new Map<string, Place[]>(targets.map((t) => [t.erasure, []]));
+  const put = (look: Look) => {
+    for (const { erasure } of targets) places.get(erasure)!.push(placeOf(look, erasure, Date.now()));
+    onPlace?.(placeId(look));
+  };
+  const origins = tracer.topics;
+  for (const topic of await topicsToLookAt(origins, parts))
+    put(await lookAtTopic(log, topic, { tracer, signal }));
+  const stores = new Set<string>();
+  for (const { entry, known } of await generationsToLookAt(new Set(origins), parts)) {
+    stores.add(entry.store);
+    const name = generationName(entry.store, entry.view, entry.generation);
+    const store = await parts.store(entry.store);
+    if (!known) {
+      const reason = 'An orphan that nobody follows: remove it with `insideout retire --orphans`.';
+      for (const list of places.values())
+        list.push(statement('generation', name, { state: 'unverifiable', reason }));
+      continue;
+    }
+    if (!(await store.generations(entry.view)).includes(entry.generation)) continue;
+    put(await lookAtGeneration(await store.open(entry.shape, entry.generation), entry, { tracer, signal }));
+  }
+  for (const name of stores) await lookAtStoreFiles(name, targets, { ...parts, lists: places });
+  await lookAtLogFiles(targets, { ...parts, lists: places });
+  return places;
+}
+
+/** Generations of the catalog, and those in the stores of which the catalog says that they are gone or knows nothing. */
+async function generationsToLookAt(
+  origins: ReadonlySet<string>,
+  parts: LookParts,
+): Promise<{ entry: GenerationEntry; known: boolean }[]> {
+  const { catalog, store, places } = parts;
+  const found = concerned(catalog, origins).map((entry) => ({ entry, known: true }));
+  const views = new Set(
+    catalog.state.generations.filter((g) => origins.has(g.origin.topic)).map((g) => g.view),
+  );
+  for (const { view, store: name } of places) {
+    if (!views.has(view)) continue;
+    for (const generation of await (await store(name)).generations(view)) {
+      const entry = entryOf(catalog.state, view, generation);
+      if (entry && entry.state !== 'retired') continue;
+      found.push({ entry: { view, generation, store: name } as GenerationEntry, known: false });
+    }
+  }
+  return found;
+}
+
+interface Files extends Omit<LookParts, 'places'> {
+  readonly lists: ReadonlyMap<string, Place[]>;
+}
+
+async function lookAtStoreFiles(name: string, targets: readonly Target[], parts: Files): Promise<void> {
+  const store = await parts.store(name);
+  const remaining = await store.scrub();
+  const files = store.files();
+  await putFiles({ kind: 'store files', name, files, remaining }, targets, parts);
+}
+
+async function lookAtLogFiles(targets: readonly Target[], parts: Files): Promise<void> {
+  const remaining =
+    parts.logFiles === null
+      ? 'Kafka removes replaced segments after file.delete.delay.ms; disks of brokers and replicas cannot be read from here.'
+      : null;
+  await putFiles({ kind: 'log files', name: 'log', files: parts.logFiles ?? [], remaining }, targets, parts);
+}
+
+/** Files are searched for the values that were the subject's alone, as long as those are known. */
+async function putFiles(
+  of: { kind: 'store files' | 'log files'; name: string; files: readonly string[]; remaining: string | null },
+  targets: readonly Target[],
+  { lists, signal, onPlace }: Files,
+): Promise<void> {
+  const { kind, name, files, remaining } = of;
+  const found = await searchFiles(files, [...new Set(targets.flatMap((t) => t.telling))], signal);
+  for (const { erasure, telling } of targets) {
+    const traces = telling.filter((value) => found.has(value)).length;
+    lists.get(erasure)!.push(statement(kind, name, verdict({ traces, telling, files, remaining })));
+  }
+  onPlace?.(placeId({ kind, name }));
+}
+
+function verdict(of: {
+  traces: number;
+  telling: readonly string[];
+  files: readonly string[];
+  remaining: string | null;
+}): { state: PlaceState; reason: string } {
+  if (of.traces > 0) return { state: 'applied', reason: `${of.traces} values are still in the files.` };
+  if (of.remaining !== null) return { state: 'unverifiable', reason: of.remaining };
+  if (of.files.length === 0)
+    return { state: 'verified', reason: 'The store has rewritten or freed what held it.' };
+  return of.telling.length === 0
+    ? {
+        state: 'unverifiable',
+        reason: 'Deleted bytes are overwritten, but no value is known any more to search the files for.',
+      }
+    : { state: 'verified', reason: `Searched byte by byte for ${of.telling.length} values: not there.` };
+}
+
+export const statement = (
+  kind: Place['kind'],
+  name: string,
+  found: { state: PlaceState; reason: string },
+): Place => ({ kind, name, ...found, at: Date.now(), read: null });
