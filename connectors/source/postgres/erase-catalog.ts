@@ -37,8 +37,11 @@ export interface EraseTable {
   /** Names of the triggers that run when a row is deleted, or updated. */
   readonly deleteTriggers: readonly string[];
   readonly updateTriggers: readonly string[];
-  /** Names of the published tables that its rows are published as, by the oid of the table that holds them. */
-  readonly publishedAs: ReadonlyMap<string, string>;
+  /**
+   * Names of the published tables that its rows are published as, by the oid of the table that holds them: itself,
+   * or each of its partitions. Null where they are not published.
+   */
+  readonly publishedAs: ReadonlyMap<string, string | null>;
 }
 
 export interface EraseCatalog {
@@ -77,13 +80,12 @@ const tablesQuery = `
        ) order by a.attnum)
      from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = nullif(t.typbasetype, 0)
      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
-    (select coalesce(json_object_agg(leaf.oid::text, pub.name), '{}') from
-       (select relid::oid as oid from pg_partition_tree(c.oid) where isleaf
-        union select c.oid where c.relkind = 'r') leaf,
-       lateral (select p.schemaname || '.' || p.tablename as name
-         from pg_class a join pg_namespace an on an.oid = a.relnamespace
-         join pg_publication_tables p on p.schemaname = an.nspname and p.tablename = a.relname and p.pubname = $2
-         where a.oid = leaf.oid or a.oid in (select relid from pg_partition_ancestors(leaf.oid)) limit 1) pub
+    (select json_object_agg(leaf.oid::text, (
+       select p.schemaname || '.' || p.tablename
+       from pg_class a join pg_namespace an on an.oid = a.relnamespace
+       join pg_publication_tables p on p.schemaname = an.nspname and p.tablename = a.relname and p.pubname = $2
+       where a.oid = leaf.oid or a.oid in (select relid from pg_partition_ancestors(leaf.oid)) limit 1))
+     from (select relid::oid as oid from pg_partition_tree(c.oid) where isleaf union select c.oid where c.relkind = 'r') leaf
     ) as published
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p') and c.oid = any(select to_regclass(x) from unnest($1::text[]) x)`;
@@ -132,7 +134,7 @@ function readTable(row: Record<string, string | null>): EraseTable {
     secured: row.secured === 't',
     deleteTriggers: json('deletes'),
     updateTriggers: json('updates'),
-    publishedAs: new Map(Object.entries<string>(json('published'))),
+    publishedAs: new Map(Object.entries<string | null>(JSON.parse(row.published ?? '{}'))),
   };
 }
 

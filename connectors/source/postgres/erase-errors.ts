@@ -69,3 +69,14 @@ export function classifyErasing(error: unknown, attempt: Attempt): InsideoutErro
     );
   return classifyPostgres(code === undefined ? undefined : { code }, { ...attempt, doing });
 }
+
+/** The error of an overwritten foreign key of the table itself; null when it is another error. */
+export function refersToNothing(error: unknown, anonymised: string): InsideoutError | null {
+  const { schema, table, constraint } = (error ?? {}) as Partial<Record<string, string>>;
+  if (sqlState(error) !== '23503' || `${schema}.${table}` !== anonymised) return null;
+  return new InsideoutError(
+    'CONFIG_INVALID',
+    `Anonymising would make rows of ${anonymised} refer to a row that is not there (foreign key "${constraint ?? '?'}"); nothing was done.`,
+    { hint: 'Give a value under `anonymise` that exists there, or null.' },
+  );
+}

@@ -24,8 +24,9 @@ export interface PlannedTable {
   readonly telling: readonly string[];
   readonly policy: SubjectPlace['policy'];
   readonly partitioned: boolean;
-  /** Topics by the oid of the table that holds the row; `topic` where there is none. */
+  /** Of a partitioned table: topics by the oid of the partition that holds the row. */
   readonly topics: ReadonlyMap<string, string>;
+  /** Of any other table. */
   readonly topic: string;
 }
 
@@ -96,7 +97,7 @@ function planTable(
     telling: telling.map((c) => c.name),
     policy,
     partitioned: table.partitioned,
-    topics: new Map([...table.publishedAs].map(([oid, published]) => [oid, topicOf(published)])),
+    topics: new Map([...table.publishedAs].map(([oid, published]) => [oid, topicOf(published ?? name)])),
     topic: topicOf(name),
   };
 }

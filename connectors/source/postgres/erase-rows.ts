@@ -120,10 +120,10 @@ function tellsAnew({ telling, policy }: PlannedTable, column: string, value: str
 }
 
 function topicOf(table: PlannedTable, row: FoundRow): string {
+  if (!table.partitioned) return table.topic;
   const topic = table.topics.get(row.holder);
-  if (topic !== undefined) return topic;
-  if (table.partitioned && table.topics.size > 0) throw new PlanOutdated();
-  return table.topic;
+  if (topic === undefined) throw new PlanOutdated();
+  return topic;
 }
 
 /** As in the key of the row's topic, which is read back as `core/value.ts` has it. */

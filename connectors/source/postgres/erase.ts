@@ -5,7 +5,7 @@ import type { ErasedSubject, FoundSubject, SourceEraser, SubjectTables } from '.
 import { attempt, connect, quoteIdent } from './connection.ts';
 import { readEraseCatalog } from './erase-catalog.ts';
 import { checkSubject } from './erase-check.ts';
-import { classifyErasing } from './erase-errors.ts';
+import { classifyErasing, refersToNothing } from './erase-errors.ts';
 import { type ErasePlan, type PlannedTable, planErasure } from './erase-plan.ts';
 import { type FoundRow, findRows, PlanOutdated, prepared, readId, tellFound } from './erase-rows.ts';
 import { readForeignKeys } from './foreign-keys.ts';
@@ -156,7 +156,9 @@ async function eraseRows(
       : `update ${table.sql} erased set ${values} from ${from} where ${where}`;
   if (table.policy.kind === 'anonymise' && set.length === 0) return;
   const parameters = [...keys, ...set.map(([, value]) => (value === null ? null : String(value)))];
-  const { rowCount } = await client.query(prepared(text, parameters));
+  const { rowCount } = await client.query(prepared(text, parameters)).catch((error: unknown) => {
+    throw table.policy.kind === 'anonymise' ? (refersToNothing(error, table.name) ?? error) : error;
+  });
   if (rowCount !== rows.length)
     throw new InsideoutError(
       'CONFIG_INVALID',
