@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { InsideoutError } from '../../core/errors.ts';
+import { parseSubject, type Subject } from '../../deletes/subject.ts';
 import { dependencyProblems, inOrder, upstreamOf } from '../../materializer/dependencies.ts';
 import {
   defineView,
@@ -20,6 +21,8 @@ export interface CheckedConfig {
   readonly http: ParsedConfig['http'];
   readonly rebuild: ParsedConfig['rebuild'];
   readonly namespace: string;
+  readonly subjects: Readonly<Record<string, Subject>>;
+  readonly erasure: ParsedConfig['erasure'];
 }
 
 /** Checks a config. Errors: `CONFIG_INVALID`, with all problems, a line each, at their paths. Values are not shown. */
@@ -35,7 +38,10 @@ export function checkConfig(raw: unknown, file: string): CheckedConfig {
       { ...s, publication: s.publication ?? `insideout_${name}`, slot: s.slot ?? `insideout_${name}` },
     ]),
   );
-  return { ...config, sources, views: inOrder((config.views as ViewDeclaration[]).map(defineView)) };
+  const subjects = Object.fromEntries(
+    Object.entries(config.subjects).map(([name, declared]) => [name, parseSubject(name, declared).subject]),
+  );
+  return { ...config, sources, subjects, views: inOrder((config.views as ViewDeclaration[]).map(defineView)) };
 }
 
 function describe(issue: z.core.$ZodIssue): string[] {
@@ -85,6 +91,14 @@ function crossCheck(config: ParsedConfig): string[] {
   });
   for (const p of dependencyProblems(config.views as ViewDeclaration[]))
     problems.push(`views.${p.index}.${p.path}: ${p.message}`);
+  for (const [name, declared] of Object.entries(config.subjects)) {
+    if (!(declared.source in config.sources))
+      problems.push(
+        `subjects.${name}.source: there is no source "${declared.source}"; ${known(Object.keys(config.sources))}`,
+      );
+    for (const p of parseSubject(name, declared).problems)
+      problems.push(`subjects.${name}.${p.path}: ${p.message}`);
+  }
   const slots = new Map<string, string>();
   for (const [name, source] of Object.entries(config.sources)) {
     const slot = `${source.url} ${source.slot ?? `insideout_${name}`}`;

@@ -1,8 +1,10 @@
 import type { z } from 'zod';
+import type { SubjectDeclaration } from '../../deletes/subject.ts';
 import type { ViewDeclaration } from '../../materializer/view-definition.ts';
 import type {
   cassandraSchema,
   embeddedSchema,
+  erasureSchema,
   httpSchema,
   kafkaSchema,
   postgresSchema,
@@ -29,6 +31,9 @@ export interface Config {
   readonly stores?: Readonly<Record<string, StoreConfig>>;
   readonly views?: readonly ViewDeclaration[];
   readonly http?: z.input<typeof httpSchema>;
+  /** Kinds of persons or entities that can be erased, by name. */
+  readonly subjects?: Readonly<Record<string, SubjectDeclaration>>;
+  readonly erasure?: z.input<typeof erasureSchema>;
   readonly rebuild?: z.input<typeof rebuildSchema>;
   /** First part of the names of view topics, groups and the topic of generations. Default `insideout`. */
   readonly namespace?: string;

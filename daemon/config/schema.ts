@@ -120,6 +120,18 @@ export const rebuildSchema = z.strictObject({
   graceMs: z.number().int().min(0).default(3_600_000),
 });
 
+const replacement = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+export const subjectSchema = z.strictObject({
+  source: z.string(),
+  is: z.array(z.string()).min(1),
+  anonymise: z.record(z.string(), z.record(z.string(), replacement)).optional(),
+});
+
+export const erasureSchema = z.strictObject({
+  key: z.string().min(1).default('.insideout/erasure-key.pem'),
+});
+
 export const configSchema = z.strictObject({
   namespace: identifier.default('insideout'),
   sources: z.record(identifier, postgresSchema).default({}),
@@ -129,6 +141,8 @@ export const configSchema = z.strictObject({
     .default({}),
   views: z.array(viewSchema).default([]),
   http: httpSchema.default({ host: '127.0.0.1', port: 9464 }),
+  subjects: z.record(identifier, subjectSchema).default({}),
+  erasure: erasureSchema.default({ key: '.insideout/erasure-key.pem' }),
   rebuild: rebuildSchema.default({ maxLag: 1_000, steadyMs: 2_000, graceMs: 3_600_000 }),
 });
 
