@@ -1,35 +1,55 @@
+import type { Value } from '../core/value.ts';
+import type { Comparison, Difference } from '../materializer/generations/compare.ts';
 import type { GateReport } from '../materializer/generations/gate.ts';
 import { plain } from './output.ts';
 
+const shownExamples = 5;
+
 /** How the gate found each view, for people: figures, and of a difference a few keys. */
 export function gateLines(reports: readonly GateReport[]): string[] {
-  return reports.flatMap((r) => {
-    const head = `${r.passed ? 'pass' : 'FAIL'}  ${r.view} g${r.generation}`;
-    const against = r.blue === null ? 'nothing to compare with' : `against g${r.blue}`;
-    if (!r.passed && !r.comparison) return [`${head}: ${r.missing.join(', and ')}`];
-    if (!r.comparison) return [`${head}: ${r.lag} records behind, ${against}`];
-    const { rows, differences: d, undecided } = r.comparison;
-    const same = d.onlyBlue + d.onlyGreen + d.changed === 0;
-    const found = same
-      ? `same contents (${rows.green} rows${undecided > 0 ? `, ${undecided} in motion` : ''})`
-      : `${d.onlyGreen} rows more, ${d.onlyBlue} rows fewer, ${d.changed} rows differ${byColumn(d.byColumn)}`;
-    const expected = same || !r.changed ? '' : ' (the definition has changed)';
-    return [
-      `${head}: ${found} ${against}${expected}`,
-      ...(r.passed ? [] : [`      ${r.missing.join(', and ')}`]),
-      ...d.examples.map(
-        (e) =>
-          `      ${kinds[e.kind]} ${JSON.stringify(e.key, plain)}${e.columns.length > 0 ? `: ${e.columns.join(', ')}` : ''}`,
-      ),
-    ];
+  return reports.flatMap((report) => [
+    `gate  ${report.passed ? 'passed' : 'REFUSED'}  ${report.view} g${report.generation}: ${headline(report)}`,
+    ...(report.comparison ? differenceLines(report.comparison) : []).map((text) => `        ${text}`),
+  ]);
+}
+
+function headline({ passed, missing, blue, lag, changed, comparison }: GateReport): string {
+  if (!passed) return missing.join(', and ');
+  if (blue === null) return 'readers see none yet';
+  if (!comparison) return `${records(lag)} behind; contents were not compared with g${blue}`;
+  const { rows, differences: d, undecided } = comparison;
+  const motion = undecided > 0 ? `; ${undecided} were in motion` : '';
+  if (d.onlyBlue + d.onlyGreen + d.changed === 0)
+    return `${rows.green} rows, the same contents as g${blue}${motion}`;
+  return `${rows.green} rows, other contents than g${blue}${changed ? ', as its definition is another' : ''}${motion}`;
+}
+
+function differenceLines({ differences: d, complete }: Comparison): string[] {
+  const counts = { changed: d.changed, onlyGreen: d.onlyGreen, onlyBlue: d.onlyBlue };
+  return (['changed', 'onlyGreen', 'onlyBlue'] as const).flatMap((kind) => {
+    if (counts[kind] === 0) return [];
+    const keys = d.examples.filter((e) => e.kind === kind).slice(0, shownExamples);
+    const example = keys.length === 0 ? '' : `, such as ${keys.map(keyText).join(', ')}`;
+    const columns = kind === 'changed' ? ` in ${columnsText(d.byColumn)}` : '';
+    return [`${complete ? '' : 'at least '}${counts[kind]} ${words[kind]}${columns}${example}`];
   });
 }
 
-const kinds = { onlyBlue: 'gone   ', onlyGreen: 'new    ', changed: 'differs' } as const;
+const words = { onlyBlue: 'rows fewer', onlyGreen: 'rows more', changed: 'rows differ' } as const;
 
-function byColumn(columns: Readonly<Record<string, number>>): string {
-  const parts = Object.entries(columns).filter(([, n]) => n > 0);
-  return parts.length === 0 ? '' : ` (${parts.map(([name, n]) => `${name} in ${n}`).join(', ')})`;
+const records = (n: number): string => (n === 1 ? '1 record' : `${n} records`);
+
+const columnsText = (columns: Readonly<Record<string, number>>): string =>
+  Object.entries(columns)
+    .filter(([, n]) => n > 0)
+    .map(([name, n]) => `${name} (${n})`)
+    .join(', ') || 'no column';
+
+function keyText({ key }: Difference): string {
+  const parts = (key as readonly Value[]).map((value) =>
+    typeof value === 'bigint' ? String(value) : JSON.stringify(value, plain),
+  );
+  return parts.length === 1 ? parts[0]! : `(${parts.join(', ')})`;
 }
 
 /** The same for machines. */

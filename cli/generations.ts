@@ -4,7 +4,7 @@ import type { GenerationEntry } from '../materializer/generations/catalog-state.
 import { lagOf, progressOf } from '../materializer/generations/progress.ts';
 import { findOrphans, type Orphan } from '../materializer/generations/retire.ts';
 import { config, globals } from './context.ts';
-import { report, table } from './output.ts';
+import { moment, report, table } from './output.ts';
 
 export function generationsCommand(): Command {
   return new Command('generations')
@@ -82,7 +82,7 @@ function human(listed: Awaited<ReturnType<typeof list>>): string {
   if (listed.length === 0)
     return 'no generations yet; `insideout up` or `insideout view run` builds the first';
   return table(
-    ['VIEW', 'GENERATION', 'STATE', 'EPOCH', 'STORE', 'LAG', 'STAGED', 'PROMOTED', 'GRACE UNTIL'],
+    ['VIEW', 'GENERATION', 'STATE', 'EPOCH', 'STORE', 'LAG', 'STAGED (UTC)', 'PROMOTED', 'KEPT UNTIL'],
     listed.map((g) => [
       g.view,
       g.generation,
@@ -90,9 +90,9 @@ function human(listed: Awaited<ReturnType<typeof list>>): string {
       g.epoch,
       g.store,
       g.lag ?? '-',
-      g.stagedAt,
-      g.promotedAt ?? '-',
-      g.graceUntil ?? '-',
+      moment(g.stagedAt),
+      moment(g.promotedAt),
+      moment(g.graceUntil),
     ]),
   );
 }

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { Management } from '../daemon/management.ts';
 import type { CatalogEvent, GateFigures } from '../materializer/generations/events.ts';
 import { config, globals } from './context.ts';
-import { report, table } from './output.ts';
+import { moment, report, table } from './output.ts';
 
 export function historyCommand(): Command {
   return new Command('history')
@@ -34,8 +34,8 @@ function viewsOf(event: CatalogEvent): string[] {
 function human(events: readonly CatalogEvent[]): string {
   if (events.length === 0) return 'nothing has happened yet';
   return table(
-    ['WHEN', 'WHO', 'WHAT', 'VIEWS', 'GATE'],
-    events.map((e) => [new Date(e.at).toISOString(), e.by, what(e), whom(e), gate(e)]),
+    ['WHEN (UTC)', 'WHO', 'WHAT', 'VIEWS', 'GATE'],
+    events.map((e) => [moment(e.at), e.by, what(e), whom(e), gate(e)]),
   );
 }
 
@@ -56,7 +56,10 @@ const kinds = { first: 'shown to readers', promote: 'promoted', rollback: 'rolle
 
 function whom(event: CatalogEvent): string {
   if (event.type === 'staged') return event.generations.map((g) => `${g.view} g${g.generation}`).join(', ');
-  if ('moves' in event) return event.moves.map((m) => `${m.view} g${m.from ?? '-'} to g${m.to}`).join(', ');
+  if ('moves' in event)
+    return event.moves
+      .map((m) => (m.from === null ? `${m.view} g${m.to}` : `${m.view} g${m.from} to g${m.to}`))
+      .join(', ');
   return `${event.view} g${event.generation}`;
 }
 

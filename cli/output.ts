@@ -31,6 +31,16 @@ export function table(head: readonly string[], rows: readonly (readonly (string 
     .join('\n');
 }
 
+/** A moment for a table, in UTC; `-` for never. */
+export const moment = (at: number | string | null): string =>
+  at === null ? '-' : new Date(at).toISOString().replace('T', ' ').slice(0, 19);
+
+/** Tells on stderr that a command was interrupted, and what became of its work. */
+export function reportInterrupted(what: string): void {
+  process.stderr.write(`interrupted: ${what}\n`);
+  process.exitCode = exit.failed;
+}
+
 /** Prints an error as one sentence and its mend, and returns the exit code that goes with it. */
 export function reportError(cause: unknown, json: boolean): number {
   const error = toInsideoutError(cause);

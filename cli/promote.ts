@@ -6,7 +6,7 @@ import type { GenerationEntry } from '../materializer/generations/catalog-state.
 import { settlePromotions } from '../materializer/generations/promote.ts';
 import { config, globals } from './context.ts';
 import { gateLines, plainReport } from './gate-report.ts';
-import { report } from './output.ts';
+import { report, reportInterrupted } from './output.ts';
 
 interface Options {
   readonly force?: boolean;
@@ -60,6 +60,9 @@ async function move(
         ...(kind === 'promote' ? [`back: insideout rollback ${wish.name}`] : []),
       ].join('\n'),
     );
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    reportInterrupted('`insideout history` says whether readers were moved.');
   } finally {
     await management.close();
     dispose();

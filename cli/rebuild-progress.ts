@@ -10,7 +10,8 @@ export interface BuildProgress {
 
 /** More bars than this are more than a screen takes: then each view has one for all of its partitions. */
 const maxBars = 16;
-const lineEveryMs = 5_000;
+const firstPauseMs = 1_000;
+const lastPauseMs = 30_000;
 
 /** Bars with rate and time left on a terminal; elsewhere a line on stderr every few seconds. */
 export function buildProgress(entries: readonly GenerationEntry[], json: boolean): BuildProgress {
@@ -38,18 +39,26 @@ function bars(entries: readonly GenerationEntry[]): BuildProgress {
   const known = new Map<string, cliProgress.SingleBar>();
   const rates = new Rates();
   let stopped = false;
+  // Of the longest, with the number of a partition behind it.
+  const width = Math.max(...entries.map((e) => `${e.view} g${e.generation} [000]`.length));
   return {
     show: (progress) => {
       for (const { label, done, total } of linesOf(entries, progress)) {
         const rate = rates.of(label, done);
-        const bar = known.get(label) ?? multi.create(Math.max(total, 1), 0, { label, rate });
+        const bar =
+          known.get(label) ?? multi.create(Math.max(total, 1), 0, { label: label.padEnd(width), rate });
         known.set(label, bar);
         bar.setTotal(Math.max(total, 1));
-        bar.update(total === 0 ? 1 : done, { label, rate });
+        bar.update(total === 0 ? 1 : done, { label: label.padEnd(width), rate });
       }
     },
     compare: (view, rows) => {
-      multi.log(`comparing the contents of ${view}: ${rows} rows\n`);
+      const name = `compare ${view}`;
+      const bar =
+        known.get(name) ??
+        multi.create(1, 0, {}, { format: `${view}: comparing the contents, {rows} rows read` });
+      known.set(name, bar);
+      bar.update(0, { rows });
     },
     stop: () => {
       if (!stopped) multi.stop();
@@ -59,24 +68,36 @@ function bars(entries: readonly GenerationEntry[]): BuildProgress {
 }
 
 function lines(entries: readonly GenerationEntry[]): BuildProgress {
-  let last = 0;
+  const began = performance.now();
+  let last: number | null = null;
   const rates = new Rates();
+  const compared = new Set<string>();
+  const say = (text: string) => process.stderr.write(`${text}\n`);
   return {
     show: (progress) => {
-      if (Date.now() - last < lineEveryMs) return;
-      last = Date.now();
-      for (const { view, generation, input } of entries)
-        if (progress.get(view)?.partitions.length === 0)
-          process.stderr.write(`${view} g${generation}: waiting for the topic ${input}\n`);
-      for (const { label, done, total } of linesOf(entries, progress)) {
-        const rate = rates.of(label, done);
-        const left = rate > 0 ? `, about ${Math.ceil((total - done) / rate)} s left` : '';
-        process.stderr.write(`${label}: ${done} of ${total} records, ${rate}/s${left}\n`);
+      const now = performance.now();
+      // Often at first, seldom in a build of hours.
+      const pause = Math.min(Math.max((now - began) / 2, firstPauseMs), lastPauseMs);
+      if (last !== null && now - last < pause) return;
+      last = now;
+      for (const { view, generation, input } of entries) {
+        const partitions = progress.get(view)?.partitions ?? [];
+        const { done, total, label } = line(`${view} g${generation}`, partitions);
+        if (partitions.length === 0) say(`${label}: waits for its input, the topic ${input}`);
+        else say(`${label}: ${done} of ${total} records${rateText(rates.of(label, done), total - done)}`);
       }
     },
-    compare: () => {},
+    compare: (view) => {
+      if (!compared.has(view)) say(`${view}: comparing its contents with what readers see`);
+      compared.add(view);
+    },
     stop: () => {},
   };
+}
+
+function rateText(rate: number, left: number): string {
+  if (left === 0) return ', caught up';
+  return rate === 0 ? '' : `, ${rate}/s, ${Math.ceil(left / rate)} s left`;
 }
 
 function linesOf(

@@ -7,7 +7,7 @@ import type { Move } from '../materializer/generations/events.ts';
 import { type GateReport, refused } from '../materializer/generations/gate.ts';
 import { config, globals } from './context.ts';
 import { gateLines, plainReport } from './gate-report.ts';
-import { report } from './output.ts';
+import { report, reportInterrupted } from './output.ts';
 import { buildProgress } from './rebuild-progress.ts';
 import { findView } from './view.ts';
 
@@ -49,6 +49,9 @@ export function rebuildCommand(): Command {
           seconds: (Date.now() - started) / 1000,
         };
         report(json, answer, () => human(name, { staged, built, seconds: answer.seconds }));
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        reportInterrupted('what is built so far is kept, and the same command goes on with it.');
       } finally {
         await management.close();
         dispose();
