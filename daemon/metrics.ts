@@ -21,9 +21,11 @@ export class Metrics {
     'LSN acknowledged to Postgres, as a number',
     ['source'],
   );
-  readonly #connected = this.#gauge('insideout_source_connected', '1 while the slot is being read', [
-    'source',
-  ]);
+  readonly #connected = this.#gauge(
+    'insideout_source_connected',
+    '1 while the slot, or the snapshot before it, is being read',
+    ['source'],
+  );
   readonly #committed = this.#gauge(
     'insideout_source_commit_timestamp_seconds',
     'Commit time of the newest durable transaction',

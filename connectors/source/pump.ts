@@ -9,6 +9,7 @@ export interface SourceObserver {
   acknowledged(lsn: Lsn): void;
   /** Commit time of the newest transaction that is durable in the Log, milliseconds since 1970. */
   committedAt(ms: number): void;
+  /** True once the source is open, before its snapshot is read: what it has then moves on or fails. */
   connected(active: boolean): void;
 }
 

@@ -35,6 +35,7 @@ async function run(batches: SourceBatch[], replace: (log: Log) => Partial<Log> =
   });
   const acknowledged: Lsn[] = [];
   const delivered: Lsn[] = [];
+  const connected: [boolean, number][] = [];
   const stream = {
     async *[Symbol.asyncIterator]() {
       for (const each of batches) {
@@ -49,10 +50,15 @@ async function run(batches: SourceBatch[], replace: (log: Log) => Partial<Log> =
     source: { name: 'shop', open: async () => stream },
     log,
     signal: new AbortController().signal,
-    observe: { appended: () => {}, acknowledged: () => {}, committedAt: () => {}, connected: () => {} },
+    observe: {
+      appended: () => {},
+      acknowledged: () => {},
+      committedAt: () => {},
+      connected: (active) => void connected.push([active, delivered.length]),
+    },
   });
   const told = async () => (await recordsOf(real, barriersTopic('shop'))).map(decodeBarrier);
-  return { done, acknowledged, delivered, told, close: () => real.close() };
+  return { done, acknowledged, delivered, connected, told, close: () => real.close() };
 }
 
 const gate = () => {
@@ -133,5 +139,15 @@ test('a barrier whose record cannot be written is not acknowledged, and ends the
   }));
   await expect(pumped.done).rejects.toBe(failure);
   expect(pumped.acknowledged).toEqual([10n]);
+  await pumped.close();
+});
+
+test('a source counts as read from before its snapshot on, until it ends', async () => {
+  const pumped = await run([{ ...batch(0n, 3), lsn: null }, batch(10n, 1)]);
+  await pumped.done;
+  expect(pumped.connected).toEqual([
+    [true, 0],
+    [false, 2],
+  ]);
   await pumped.close();
 });
