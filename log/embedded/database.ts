@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { InsideoutError } from '../../core/errors.ts';
+import { makeFolder } from '../folder.ts';
 
 /**
  * Opens the Log's file. Several processes may have it open: SQLite's write-ahead log lets them read while one
@@ -9,7 +9,7 @@ import { InsideoutError } from '../../core/errors.ts';
  */
 export function openDatabase(path: string): Database.Database {
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     const db = new Database(path, { timeout: 10_000 });
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = FULL');

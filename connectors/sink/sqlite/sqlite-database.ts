@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { type ErrorCode, InsideoutError } from '../../../core/errors.ts';
+import { makeFolder } from '../../../log/folder.ts';
 
 const schema = `
   create table if not exists insideout_generations (
@@ -30,18 +30,6 @@ export function openDatabase(path: string): Database.Database {
     return db;
   } catch (error) {
     throw classifySqlite(error, path);
-  }
-}
-
-/** Node's own `recursive` never returns where the kernel says ENOENT of a folder whose parent is there, as in /proc. */
-function makeFolder(folder: string): void {
-  if (existsSync(folder)) return;
-  if (dirname(folder) !== folder) makeFolder(dirname(folder));
-  try {
-    mkdirSync(folder);
-  } catch (error) {
-    // Another process may have been faster.
-    if (!existsSync(folder)) throw error;
   }
 }
 
