@@ -1,10 +1,24 @@
 import type { Case } from './case.ts';
+import { footprint } from './footprint.ts';
+import { logEmbedded } from './log-embedded.ts';
+import { rebuild } from './rebuild.ts';
 import { sinkCassandra } from './sink-cassandra.ts';
 import { sinkRedis } from './sink-redis.ts';
 import { sinkSqlite } from './sink-sqlite.ts';
 import { sourceCatchup } from './source-catchup.ts';
+import { sourceLatency } from './source-latency.ts';
 import { sourceSnapshot } from './source-snapshot.ts';
 
-export const cases: ReadonlyMap<string, Case> = new Map(
-  [sourceSnapshot, sourceCatchup, sinkSqlite, sinkRedis, sinkCassandra].map((one) => [one.name, one]),
-);
+const all: readonly Case[] = [
+  sourceSnapshot,
+  sourceCatchup,
+  sourceLatency,
+  logEmbedded,
+  sinkSqlite,
+  sinkRedis,
+  sinkCassandra,
+  rebuild,
+  footprint,
+];
+
+export const cases: ReadonlyMap<string, Case> = new Map(all.map((one) => [one.name, one]));

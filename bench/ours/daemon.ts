@@ -10,8 +10,10 @@ import { cliPath } from './build.ts';
 export interface Daemon {
   readonly pid: number;
   readonly startedAt: number;
-  /** Asks it to drain, and resolves when it is gone. */
+  /** Asks it to drain, and resolves when it is gone. Throws when it ends with an error. */
   stop(): Promise<void>;
+  /** Resolves when it has ended by itself. Throws when it ends with an error. */
+  ended(): Promise<void>;
 }
 
 /** A folder with a config, for the processes of one run. */
@@ -44,14 +46,18 @@ export class Workplace {
     if (child.pid === undefined) throw new Error('Node could not be started');
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
+    const ended = async () => {
+      const code = await exited;
+      process.off('exit', kill);
+      if (code !== 0) throw new Error(`insideout ${args.join(' ')} failed:\n${readFileSync(log, 'utf8')}`);
+    };
     return {
       pid: child.pid,
       startedAt,
+      ended,
       stop: async () => {
         child.kill('SIGTERM');
-        const code = await exited;
-        process.off('exit', kill);
-        if (code !== 0) throw new Error(`insideout ${args.join(' ')} failed:\n${readFileSync(log, 'utf8')}`);
+        await ended();
       },
     };
   }

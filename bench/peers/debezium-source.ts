@@ -86,7 +86,7 @@ const recordsPerChange = 1.1;
 /** A worker that follows, polling every millisecond, for as long as `work` takes. */
 export async function withDebezium<T>(
   options: Omit<DebeziumRun, 'records'>,
-  work: (worker: { pid: number; name: string; topic: string }) => Promise<T>,
+  work: (worker: { pid: number; startedAt: number; name: string; topic: string }) => Promise<T>,
 ): Promise<T> {
   const { format, url, topics } = options;
   await anew(options);
@@ -95,7 +95,7 @@ export async function withDebezium<T>(
   try {
     await untilActive(url, slot);
     await oneChange(url, topics);
-    return await work({ pid: worker.pid, name: `${nameOf(format)}, poll 1 ms`, topic: debeziumTopic });
+    return await work({ ...worker, name: `${nameOf(format)}, poll 1 ms`, topic: debeziumTopic });
   } finally {
     await worker.stop();
     folder.remove();

@@ -30,6 +30,12 @@ export class Topics {
     }
   }
 
+  async recordsOfAll(topics: readonly string[]): Promise<number> {
+    const known = new Set(await this.#admin.listTopics());
+    const counts = await Promise.all(topics.filter((t) => known.has(t)).map((t) => this.records(t)));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
   async create(topic: string, partitions: number): Promise<void> {
     // The name may be that of a topic which is still being removed.
     const made = () =>

@@ -1,0 +1,44 @@
+/** A bar for each side of a case. */
+export interface Bar {
+  readonly name: string;
+  readonly value: number;
+  readonly kind: 'ours' | 'peer' | 'ceiling';
+}
+
+const colours: Readonly<Record<Bar['kind'], string>> = {
+  ours: '#2563eb',
+  peer: '#d97706',
+  ceiling: '#94a3b8',
+};
+const width = 760;
+const labelWidth = 330;
+const barHeight = 22;
+const gap = 8;
+const top = 36;
+
+/** Horizontal bars as an SVG that needs nothing else, readable on light and dark pages. */
+export function barPlot(title: string, bars: readonly Bar[]): string {
+  const most = Math.max(...bars.map((bar) => bar.value), 1);
+  const room = width - labelWidth - 90;
+  const height = top + bars.length * (barHeight + gap) + gap;
+  const rows = bars.map((bar, i) => {
+    const y = top + i * (barHeight + gap);
+    const length = Math.max(1, (bar.value / most) * room);
+    const middle = y + barHeight / 2 + 4;
+    return [
+      `<text x="${labelWidth - 8}" y="${middle}" text-anchor="end">${escapeXml(bar.name)}</text>`,
+      `<rect x="${labelWidth}" y="${y}" width="${length.toFixed(1)}" height="${barHeight}" rx="3" fill="${colours[bar.kind]}"/>`,
+      `<text x="${(labelWidth + length + 6).toFixed(1)}" y="${middle}">${Math.round(bar.value).toLocaleString('en')}</text>`,
+    ].join('');
+  });
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
+    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
+    `<text x="8" y="22" font-size="14" font-weight="600">${escapeXml(title)}</text>`,
+    ...rows,
+    '</svg>\n',
+  ].join('\n');
+}
+
+const escapeXml = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
