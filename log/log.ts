@@ -1,3 +1,4 @@
+import type { InsideoutError } from '../core/errors.ts';
 import type { Offset } from '../core/position.ts';
 import type { SchemaRegistry } from './avro/schema-registry.ts';
 
@@ -63,6 +64,14 @@ export interface ConsumeRequest {
   /** Called when a partition was taken away; no batch of it follows until `from` was called for it again. */
   revoked?(topic: string, partition: number): void;
   readonly signal: AbortSignal;
+}
+
+export interface CompactOptions {
+  readonly signal: AbortSignal;
+  /** Called whenever it was looked, with the number of superseded records that are left. */
+  readonly onProgress?: (left: number) => void;
+  /** Called when something holds the compaction up, about once a minute, with what it is and how to mend it. */
+  readonly onHeldUp?: (why: InsideoutError) => void;
 }
 
 /** Appends under an id that has one writer at a time (`Log.fencedWriter`). */
@@ -134,6 +143,23 @@ export interface Log {
 
   /** First offset still held, and next offset to be written, for every partition of the topics. */
   offsets(topics: readonly string[]): Promise<ReadonlyMap<string, { first: Offset; end: Offset }>>;
+
+  /**
+   * Compacts topics now, and resolves once that was observed: whoever reads a partition from its first offset finds
+   * of each key no record that is older than the newest one that existed when the call began. The bytes of what
+   * went are overwritten or their files removed. Tombstones stay for their retention. Others may append and
+   * read meanwhile, and find nothing that they would not find otherwise. Takes as long as it takes: it is given up
+   * only by the signal, whose reason is then thrown; what went until then is gone.
+   *
+   * Errors: `LOG_TOPIC` for a topic that is missing or not compacted.
+   */
+  compact(topics: readonly string[], options: CompactOptions): Promise<void>;
+
+  /**
+   * Of each of the topics that exists and is compacted: how long a tombstone stays at least after the first
+   * compaction that met it, milliseconds. Whoever reads with a greater delay than that may miss a deletion.
+   */
+  tombstoneRetention(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
 
   /** Waits for what is in flight and releases everything. */
   close(): Promise<void>;

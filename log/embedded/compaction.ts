@@ -1,5 +1,5 @@
 import type Database from 'better-sqlite3';
-import { partitionTable } from './database.ts';
+import { partitionTable, truncateWal } from './database.ts';
 import type { Topic } from './topics.ts';
 
 /** How long a tombstone stays after it was first part of a cleaning, so that every view has time to see it. */
@@ -19,14 +19,25 @@ export interface CleaningOptions {
 export function clean(db: Database.Database, topic: Topic, options: CleaningOptions): number {
   let removed = 0;
   for (let partition = 0; partition < topic.partitions; partition++)
-    db.transaction(() => {
-      const at = { topicId: topic.id, partition, table: partitionTable(topic.id, partition) };
-      if (topic.cleanup === 'compact') removed += compact(db, at, options);
-      else if (topic.retentionMs >= 0) removed += expire(db, at, options.now - topic.retentionMs);
-    }).immediate();
-  // The pages as they were before are still in the write-ahead log.
-  if (removed > 0) db.pragma('wal_checkpoint(TRUNCATE)');
+    removed += cleanPartition(db, topic, { ...options, partition });
+  if (removed > 0) truncateWal(db);
   return removed;
+}
+
+/** `clean` for one partition. The write-ahead log still has the pages as they were before. */
+export function cleanPartition(
+  db: Database.Database,
+  topic: Topic,
+  options: CleaningOptions & { readonly partition: number },
+): number {
+  const { partition } = options;
+  const at = { topicId: topic.id, partition, table: partitionTable(topic.id, partition) };
+  return db
+    .transaction(() => {
+      if (topic.cleanup === 'compact') return compact(db, at, options);
+      return topic.retentionMs >= 0 ? expire(db, at, options.now - topic.retentionMs) : 0;
+    })
+    .immediate();
 }
 
 interface At {

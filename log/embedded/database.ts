@@ -22,6 +22,20 @@ export function openDatabase(path: string): Database.Database {
   }
 }
 
+/**
+ * Empties the write-ahead log, where pages are as they were before they were changed. False when somebody reads or
+ * writes at this moment: it is not waited for, since it may be this process that would have to go on.
+ */
+export function truncateWal(db: Database.Database): boolean {
+  const patience = db.pragma('busy_timeout', { simple: true });
+  db.pragma('busy_timeout = 0');
+  try {
+    return db.pragma('wal_checkpoint(TRUNCATE)', { simple: true }) === 0;
+  } finally {
+    db.pragma(`busy_timeout = ${patience}`);
+  }
+}
+
 /** A SQLite error by its code. */
 export function classifySqlite(error: unknown, path: string): InsideoutError {
   if (error instanceof InsideoutError) return error;

@@ -1,6 +1,6 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
-import { partitionTable } from './database.ts';
+import { partitionTable, truncateWal } from './database.ts';
 
 /** Records that are removed before others have their turn; the file is locked for a few milliseconds each time. */
 const sliceRecords = 2_000;
@@ -21,8 +21,7 @@ export async function removeDropped(db: Database.Database): Promise<void> {
     while (db.open && db.transaction(slice).immediate(db, next)) await immediate();
     removed = true;
   }
-  // The pages as they were before are still in the write-ahead log.
-  if (removed && db.open) db.pragma('wal_checkpoint(TRUNCATE)');
+  if (removed && db.open) truncateWal(db);
 }
 
 const oldest = (db: Database.Database): Dropped | undefined =>

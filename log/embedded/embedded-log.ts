@@ -1,13 +1,22 @@
 import type Database from 'better-sqlite3';
 import { InsideoutError } from '../../core/errors.ts';
 import type { Offset } from '../../core/position.ts';
-import type { ConsumeRequest, FencedWriter, Log, LogRecord, RecordBatch, TopicSpec } from '../log.ts';
+import type {
+  CompactOptions,
+  ConsumeRequest,
+  FencedWriter,
+  Log,
+  LogRecord,
+  RecordBatch,
+  TopicSpec,
+} from '../log.ts';
 import { Appender, type AppenderParts } from './appender.ts';
-import { clean } from './compaction.ts';
+import { clean, deleteRetentionMs } from './compaction.ts';
 import { consume } from './consumer.ts';
 import { classifySqlite, closed, openDatabase, partitionTable } from './database.ts';
 import { removeDropped } from './dropping.ts';
 import { openFencedWriter } from './fenced-writer.ts';
+import { compactNow } from './forced-compaction.ts';
 import { Janitor } from './janitor.ts';
 import { RecordWriter } from './record-writer.ts';
 import { EmbeddedSchemas } from './schemas.ts';
@@ -130,6 +139,25 @@ export class EmbeddedLog implements Log {
       }
     });
     return offsets;
+  }
+
+  async compact(topics: readonly string[], options: CompactOptions): Promise<void> {
+    if (!this.#db.open) throw closed();
+    try {
+      await compactNow({ db: this.#db, topics: this.#topics, path: this.#path }, topics, options);
+    } catch (error) {
+      options.signal.throwIfAborted();
+      throw classifySqlite(error, this.#path);
+    }
+  }
+
+  async tombstoneRetention(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const found = this.#guard(() => topics.map((name) => this.#topics.find(name)));
+    return new Map(
+      found.flatMap((topic) =>
+        topic?.cleanup === 'compact' ? [[topic.name, deleteRetentionMs] as const] : [],
+      ),
+    );
   }
 
   /** Cleans a topic as its `cleanup` says; returns how many records went. */

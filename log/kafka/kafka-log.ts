@@ -3,7 +3,16 @@ import { InsideoutError } from '../../core/errors.ts';
 import { type Offset, partitionKey } from '../../core/position.ts';
 import { confluentRegistry, type RegistryOptions } from '../avro/confluent-registry.ts';
 import type { SchemaRegistry } from '../avro/schema-registry.ts';
-import type { ConsumeRequest, FencedWriter, Log, LogRecord, RecordBatch, TopicSpec } from '../log.ts';
+import type {
+  CompactOptions,
+  ConsumeRequest,
+  FencedWriter,
+  Log,
+  LogRecord,
+  RecordBatch,
+  TopicSpec,
+} from '../log.ts';
+import { compact, tombstoneRetention } from './compaction.ts';
 import { type AppenderParts, KafkaAppender } from './kafka-appender.ts';
 import { consume } from './kafka-consumer.ts';
 import { classifyKafka } from './kafka-errors.ts';
@@ -48,6 +57,7 @@ class KafkaLog implements Log {
   readonly #appender: KafkaAppender;
   readonly #writers = new Set<FencedWriter>();
   readonly #offsets: OffsetReader;
+  readonly #compactions = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   #admin: Promise<Admin> | null = null;
 
@@ -141,12 +151,48 @@ class KafkaLog implements Log {
     });
   }
 
+  async compact(topics: readonly string[], options: CompactOptions): Promise<void> {
+    const running = this.#compact(topics, options);
+    const ended = running.catch(() => {});
+    this.#compactions.add(ended);
+    await running.finally(() => this.#compactions.delete(ended));
+  }
+
+  tombstoneRetention(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    return this.#ask('reading settings of topics', (admin) => tombstoneRetention(admin, topics));
+  }
+
   async close(): Promise<void> {
     this.#closing.abort();
+    // They give the topics back their settings.
+    await Promise.all(this.#compactions);
     await this.#appender.close();
     await Promise.all([...this.#writers].map((writer) => writer.close()));
     await this.#offsets.close();
     await (await this.#admin?.catch(() => null))?.disconnect().catch(() => {});
+  }
+
+  async #compact(topics: readonly string[], options: CompactOptions): Promise<void> {
+    const signal = AbortSignal.any([options.signal, this.#closing.signal]);
+    // Of its own, so that what fails here keeps nobody else from appending.
+    const appender = new KafkaAppender(this.#appending);
+    const log = {
+      consume: (request: ConsumeRequest) => this.consume(request),
+      offsets: (names: readonly string[]) => this.offsets(names),
+      ensureTopics: (specs: readonly TopicSpec[]) => this.ensureTopics(specs),
+      append: (records: readonly LogRecord[]) => appender.append(records),
+    };
+    try {
+      await this.#ask(`compacting ${topics.join(', ')}`, (admin) =>
+        compact({ kafka: this.#kafka, admin, log }, topics, { ...options, signal }),
+      );
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (this.#closing.signal.aborted) throw closed();
+      throw error;
+    } finally {
+      await appender.close();
+    }
   }
 
   async #ask<T>(doing: string, work: (admin: Admin) => Promise<T>): Promise<T> {

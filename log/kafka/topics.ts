@@ -6,7 +6,7 @@ import type { TopicSpec } from '../log.ts';
 import { isTopicMissing } from './kafka-errors.ts';
 
 /** A topic, among what DescribeConfigs knows; kafkajs' constant for it is no ESM export. */
-const topicResource = 2;
+export const topicResource = 2;
 
 /** A record of up to 8 MiB, where Kafka's default is 1 MiB: rows with documents in them are larger than that. */
 const maxMessageBytes = 8 << 20;

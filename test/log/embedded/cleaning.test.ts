@@ -1,7 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import Database from 'better-sqlite3';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { partitionKey } from '../../../core/position.ts';
 import { openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
 import { tail } from '../tail.ts';
@@ -109,4 +110,61 @@ test('what cleaning removed is in no file any more', async () => {
   expect(bytes()).toContain('alice@example.org');
   await log.clean(topic);
   expect(bytes()).not.toContain('alice@example.org');
+});
+
+test('compacting on demand waits for whoever reads what was before, says so, and then it is in no file', async () => {
+  const { log, append, folder } = await opened();
+  const bytes = () =>
+    readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name)).toString('latin1'))
+      .join('');
+  await append('a', 'alice@example.org');
+  await append('a', 'bob@example.org');
+  await append('b', `${'x'.repeat(20_000)}carol@example.org`);
+  await append('b', null);
+  // What an open transaction reads, SQLite must keep.
+  const other = new Database(join(folder, 'log.db'));
+  onTestFinished(() => void other.close());
+  other.exec('begin; select count(*) from topics');
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const heldUp: string[] = [];
+  let done = false;
+  const { signal } = new AbortController();
+  const compaction = log
+    .compact([topic], {
+      signal,
+      onHeldUp: ({ code, hint }) => {
+        heldUp.push(code);
+        expect(hint).not.toBe('');
+        other.exec('commit');
+      },
+    })
+    .then(() => {
+      done = true;
+    });
+  const later = () => {
+    vi.advanceTimersByTime(100);
+    return heldUp.length;
+  };
+  await expect.poll(later, poll).toBe(1);
+  expect(done).toBe(false);
+  await compaction;
+  expect(heldUp).toEqual(['LOG_UNREACHABLE']);
+  for (const gone of ['alice@example.org', 'carol@example.org', 'xxxxx']) expect(bytes()).not.toContain(gone);
+  expect(bytes()).toContain('bob@example.org');
+});
+
+test('an abort ends the waiting for a reader', async () => {
+  const { log, append, folder } = await opened();
+  await append('a', '1');
+  const other = new Database(join(folder, 'log.db'));
+  onTestFinished(() => void other.close());
+  other.exec('begin; select count(*) from topics');
+  await append('a', '2');
+  const stop = new AbortController();
+  const compaction = log.compact([topic], { signal: stop.signal });
+  const reason = new Error('no longer wanted');
+  setImmediate(() => stop.abort(reason));
+  await expect(compaction).rejects.toBe(reason);
 });
