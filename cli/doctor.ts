@@ -7,6 +7,7 @@ import type { CheckedConfig } from '../daemon/config/check.ts';
 import { inspectSource, missingFile, openLog, openStore } from '../daemon/wiring.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import { config, globals } from './context.ts';
+import { findingLine } from './finding-line.ts';
 import { exit, report } from './output.ts';
 
 export function doctorCommand(): Command {
@@ -17,7 +18,7 @@ export function doctorCommand(): Command {
       const findings = (await Promise.all([...sources(loaded), checkLog(loaded), ...stores(loaded)])).flat();
       const wrong = findings.filter((f) => f.severity === 'error');
       report(globals(command).json, { ok: wrong.length === 0, findings }, () =>
-        findings.map(line).join('\n'),
+        findings.map(findingLine).join('\n'),
       );
       if (wrong.length > 0) process.exitCode = exit.operator;
     });
@@ -104,11 +105,6 @@ const cannotBeCreated = (check: string, file: string, reason: string): Finding =
   message: `The file ${file} cannot be created: ${reason}.`,
   mend: 'Correct the path in the config, or let this account write there.',
 });
-
-function line(f: Finding): string {
-  const mark = f.severity === 'error' ? 'fail' : f.severity === 'warning' ? 'warn' : 'ok  ';
-  return `${mark}  ${f.check}: ${f.message}${f.mend ? `\n      mend: ${f.mend}` : ''}`;
-}
 
 const fine = (check: string, message: string): Finding => ({
   check,

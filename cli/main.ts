@@ -4,6 +4,8 @@ import { Command, CommanderError } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { dlqCommand } from './dlq.ts';
 import { doctorCommand } from './doctor.ts';
+import { eraseCommand } from './erase.ts';
+import { erasureCommand, erasuresCommand } from './erasure.ts';
 import { generationsCommand } from './generations.ts';
 import { getCommand } from './get.ts';
 import { historyCommand } from './history.ts';
@@ -16,6 +18,7 @@ import { retireCommand } from './retire.ts';
 import { slotCommand } from './slot.ts';
 import { sourceCommand } from './source.ts';
 import { statusCommand } from './status.ts';
+import { subjectsCommand } from './subjects.ts';
 import { tokenCommand } from './token.ts';
 import { upCommand } from './up.ts';
 import { viewCommand } from './view.ts';
@@ -55,6 +58,10 @@ for (const command of [
   generationsCommand,
   retireCommand,
   historyCommand,
+  subjectsCommand,
+  eraseCommand,
+  erasuresCommand,
+  erasureCommand,
   slotCommand,
   dlqCommand,
 ])

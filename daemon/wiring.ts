@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import type { ViewStore } from '../connectors/sink/view-store.ts';
 import type { BarrierEmitter } from '../connectors/source/barriers.ts';
+import type { SourceEraser } from '../connectors/source/erasure.ts';
 import { postgresBarriers } from '../connectors/source/postgres/barrier-emitter.ts';
 import { withClient } from '../connectors/source/postgres/connection.ts';
 import { consistencyToken } from '../connectors/source/postgres/consistency-token.ts';
+import { postgresEraser } from '../connectors/source/postgres/erase.ts';
 import { inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
 import { postgresSource } from '../connectors/source/postgres/postgres-source.ts';
@@ -56,6 +58,10 @@ export const sourceSlot = (config: CheckedConfig, name: string): Promise<SlotSta
   slotStatus(sourceOptions(config, name));
 export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boolean> =>
   dropSlot(sourceOptions(config, name));
+
+/** Erases subjects in the source's database. */
+export const sourceEraser = (config: CheckedConfig, name: string): SourceEraser =>
+  postgresEraser(sourceOptions(config, name));
 
 /** Writes barriers into the source's database. */
 export const sourceBarriers = (config: CheckedConfig, name: string): BarrierEmitter =>

@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Command } from 'commander';
+import { InsideoutError } from '../core/errors.ts';
+import { Erasures } from '../daemon/erasures.ts';
+import { shutdownSignal } from '../daemon/shutdown.ts';
+import type { Erasure } from '../deletes/journal.ts';
+import { config, globals } from './context.ts';
+import { livePlaces, placesTable } from './erasure-places.ts';
+import { exit, report } from './output.ts';
+
+interface Options {
+  readonly file?: string;
+  readonly track?: boolean;
+  readonly wait?: boolean;
+}
+
+export function eraseCommand(): Command {
+  return new Command('erase')
+    .description(
+      'erase a person or entity: its rows in the database, in one transaction, and with them in the Log and in every view; then prove it',
+    )
+    .argument('<subject>', 'a subject of the config')
+    .argument('[ids...]')
+    .option('--file <file>', 'ids, one a line')
+    .option(
+      '--track',
+      'only follow the deletes that the application makes itself: call it before they are made',
+    )
+    .option('--wait', 'until every place was read back and the certificate is signed')
+    .action(async (name: string, ids: string[], options: Options, command: Command) => {
+      const loaded = await config(command);
+      const json = globals(command).json === true;
+      const all = [...ids, ...(options.file ? idsOf(options.file) : [])];
+      if (all.length === 0)
+        throw new InsideoutError('USAGE', 'Whom to erase is missing.', { hint: 'Give ids, or --file.' });
+      const { signal, dispose } = shutdownSignal();
+      const erasures = await Erasures.open(loaded);
+      try {
+        const subject = erasures.subject(name);
+        const begun: Erasure[] = [];
+        for (const id of all) {
+          signal.throwIfAborted();
+          begun.push(await erasures.begin(subject, id, options.track ? waiting(json, signal) : null));
+        }
+        const finished = options.wait
+          ? await finish(
+              erasures,
+              begun.map((e) => e.id),
+              { json, signal },
+            )
+          : begun.map((e) => erasures.erasure(e.id));
+        report(json, finished.map(plainErasure), () => human(finished, options.wait === true));
+        if (options.wait && finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
+      } finally {
+        await erasures.close();
+        dispose();
+      }
+    });
+}
+
+/** Takes erasures to their certificates, with a live table of places on a terminal. */
+export async function finish(
+  erasures: Erasures,
+  ids: readonly string[],
+  parts: { json: boolean; signal: AbortSignal },
+): Promise<Erasure[]> {
+  const live = livePlaces(parts.json);
+  try {
+    return await erasures.finish(ids, parts.signal, live.show);
+  } finally {
+    live.stop();
+  }
+}
+
+function waiting(json: boolean, signal: AbortSignal): (rows: number) => Promise<void> {
+  return async (rows) => {
+    if (!json) process.stderr.write(`waiting for the application to delete ${rows} rows\n`);
+    await pause(1_000, undefined, { signal });
+  };
+}
+
+function idsOf(file: string): string[] {
+  try {
+    return readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '');
+  } catch (error) {
+    throw new InsideoutError('USAGE', `The file ${file} cannot be read.`, {
+      hint: 'Correct --file.',
+      cause: error,
+    });
+  }
+}
+
+function human(erasures: readonly Erasure[], waited: boolean): string {
+  return erasures
+    .map((e) => {
+      const rows =
+        Object.entries(e.rows)
+          .map(([table, n]) => `${n} of ${table}`)
+          .join(', ') || 'no rows';
+      const head = `${e.id}: ${e.phase}, ${rows}`;
+      if (!waited) return `${head}\n  go on: insideout erasure finish ${e.id.slice(0, 8)}`;
+      const tail =
+        e.phase === 'completed'
+          ? `certificate ${e.certificate!.body.number}: insideout erasure show ${e.id.slice(0, 8)} --html certificate.html`
+          : `not finished: insideout erasure finish ${e.id.slice(0, 8)}`;
+      return [head, placesTable(e.places), tail].join('\n');
+    })
+    .join('\n\n');
+}
+
+/** An erasure for machines; the hashes of keys are left out. */
+export const plainErasure = (e: Erasure) => ({
+  id: e.id,
+  subject: e.subject,
+  subjectHash: e.subjectHash,
+  source: e.source,
+  by: e.by,
+  requestedAt: new Date(e.requestedAt).toISOString(),
+  phase: e.phase,
+  rows: e.rows,
+  places: e.places,
+  certificate: e.certificate,
+});

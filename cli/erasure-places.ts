@@ -1,0 +1,43 @@
+import type { OnPlaces } from '../daemon/erasures.ts';
+import type { Place } from '../deletes/place.ts';
+import { table } from './output.ts';
+
+export const placesTable = (places: readonly Place[]): string =>
+  table(
+    ['PLACE', 'NAME', 'STATE', 'READ', 'HOW'],
+    places.map((p) => [p.kind, p.name, p.state, p.read ?? '-', p.reason]),
+  );
+
+/** On a terminal the table of places in place, as it changes; elsewhere a line when the counts of states change. */
+export function livePlaces(json: boolean): { show: OnPlaces; stop(): void } {
+  if (json) return { show: () => {}, stop: () => {} };
+  const tty = process.stderr.isTTY;
+  let height = 0;
+  let last = '';
+  const clear = () => {
+    if (height > 0) process.stderr.write(`\u001b[${height}A\u001b[0J`);
+    height = 0;
+  };
+  return {
+    show: (places) => {
+      const [only] = places.values();
+      const text = tty && places.size === 1 && only ? placesTable(only) : summary(places);
+      if (text === last) return;
+      last = text;
+      clear();
+      process.stderr.write(`${text}\n`);
+      if (tty) height = text.split('\n').length;
+    },
+    stop: () => {
+      if (tty) clear();
+    },
+  };
+}
+
+function summary(places: ReadonlyMap<string, readonly Place[]>): string {
+  const counts = new Map<string, number>();
+  for (const list of places.values())
+    for (const { state } of list) counts.set(state, (counts.get(state) ?? 0) + 1);
+  const parts = [...counts].map(([state, n]) => `${n} ${state}`);
+  return `${places.size === 1 ? 'places' : `places of ${places.size} erasures`}: ${parts.join(', ') || 'applied everywhere, reading back'}`;
+}

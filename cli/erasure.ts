@@ -1,0 +1,128 @@
+import { writeFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { InsideoutError } from '../core/errors.ts';
+import { Erasures } from '../daemon/erasures.ts';
+import { shutdownSignal } from '../daemon/shutdown.ts';
+import { certificatePage } from '../deletes/certificate-page.ts';
+import type { Verification } from '../deletes/verify.ts';
+import { config, globals } from './context.ts';
+import { finish, plainErasure } from './erase.ts';
+import { placesTable } from './erasure-places.ts';
+import { exit, report, table } from './output.ts';
+
+export function erasuresCommand(): Command {
+  return new Command('erasures')
+    .description('list erasures, oldest first')
+    .action(async (_options: object, command: Command) => {
+      await opened(command, async (erasures) => {
+        const all = [...erasures.journal.state.erasures.values()];
+        report(globals(command).json, all.map(plainErasure), () =>
+          all.length === 0
+            ? 'no erasures yet'
+            : table(
+                ['ERASURE', 'SUBJECT', 'HASH', 'REQUESTED', 'BY', 'PHASE', 'CERTIFICATE'],
+                all.map((e) => [
+                  e.id,
+                  e.subject,
+                  e.subjectHash,
+                  new Date(e.requestedAt).toISOString(),
+                  e.by,
+                  e.phase,
+                  e.certificate?.body.number ?? '-',
+                ]),
+              ),
+        );
+      });
+    });
+}
+
+export function erasureCommand(): Command {
+  const command = new Command('erasure').description('one erasure: show, finish, verify');
+  command
+    .command('show')
+    .description('its places, and its certificate')
+    .argument('<id>', 'the id, or its first characters')
+    .option('--html <file>', 'write the certificate as a page')
+    .action(async (id: string, options: { html?: string }, self: Command) => {
+      await opened(self, async (erasures) => {
+        const erasure = erasures.erasure(id);
+        if (options.html !== undefined) {
+          if (!erasure.certificate)
+            throw new InsideoutError('USAGE', `The erasure ${erasure.id} has no certificate yet.`, {
+              hint: `Run \`insideout erasure finish ${erasure.id.slice(0, 8)}\`.`,
+            });
+          writeFileSync(options.html, certificatePage(erasure.certificate));
+        }
+        report(globals(self).json, plainErasure(erasure), () =>
+          [
+            `${erasure.id}: ${erasure.subject} ${erasure.subjectHash}, ${erasure.phase}`,
+            erasure.places.length > 0 ? placesTable(erasure.places) : 'nothing was read back yet',
+            ...(erasure.certificate ? ['', JSON.stringify(erasure.certificate, null, 2)] : []),
+          ].join('\n'),
+        );
+      });
+    });
+  command
+    .command('finish')
+    .description('go on with an erasure that was interrupted, or with all of them')
+    .argument('[id]')
+    .action(async (id: string | undefined, _options: object, self: Command) => {
+      await opened(self, async (erasures, signal) => {
+        const ids =
+          id === undefined
+            ? [...erasures.journal.state.erasures.values()]
+                .filter((e) => e.phase !== 'completed')
+                .map((e) => e.id)
+            : [erasures.erasure(id).id];
+        const json = globals(self).json === true;
+        const finished = await finish(erasures, ids, { json, signal });
+        report(json, finished.map(plainErasure), () =>
+          finished.length === 0
+            ? 'nothing is left to finish'
+            : finished.map((e) => [`${e.id}: ${e.phase}`, placesTable(e.places)].join('\n')).join('\n\n'),
+        );
+        if (finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
+      });
+    });
+  command
+    .command('verify')
+    .description(
+      'check signature and chain, and read Log and stores again; exit code 3 when something is wrong',
+    )
+    .argument('[id]', 'default: all')
+    .action(async (id: string | undefined, _options: object, self: Command) => {
+      await opened(self, async (erasures, signal) => {
+        const chosen =
+          id === undefined ? [...erasures.journal.state.erasures.values()] : [erasures.erasure(id)];
+        const verified = await erasures.verify(chosen, signal);
+        report(
+          globals(self).json,
+          verified,
+          () => verified.map(verification).join('\n\n') || 'no erasures yet',
+        );
+        if (verified.some((v) => !v.ok)) process.exitCode = exit.operator;
+      });
+    });
+  return command;
+}
+
+function verification(v: Verification): string {
+  const chain =
+    v.chain.length === 0 ? ['ok    the chain of certificates is whole'] : v.chain.map((c) => `FAIL  ${c}`);
+  return [`${v.erasure}: ${v.ok ? 'ok' : 'NOT ok'}`, ...chain, placesTable(v.places)].join('\n');
+}
+
+async function opened(
+  command: Command,
+  work: (erasures: Erasures, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const loaded = await config(command);
+  const { signal, dispose } = shutdownSignal();
+  const erasures = await Erasures.open(loaded);
+  try {
+    await work(erasures, signal);
+  } finally {
+    await erasures.close();
+    dispose();
+  }
+}

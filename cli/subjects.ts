@@ -1,0 +1,75 @@
+import { Command } from 'commander';
+import type { Finding } from '../connectors/source/source.ts';
+import { InsideoutError } from '../core/errors.ts';
+import type { CheckedConfig } from '../daemon/config/check.ts';
+import { sourceEraser } from '../daemon/wiring.ts';
+import { suggestSubject } from '../deletes/suggest.ts';
+import { config, globals } from './context.ts';
+import { findingLine } from './finding-line.ts';
+import { exit, report } from './output.ts';
+
+export function subjectsCommand(): Command {
+  const command = new Command('subjects').description('persons and entities that can be erased');
+  command
+    .command('suggest')
+    .description('propose a subject from the foreign keys of a source')
+    .argument('<table>', 'the own table of the subject: schema.table, or schema.table.column')
+    .option('--source <source>', 'source of the config (default: the only one)')
+    .action(async (table: string, options: { source?: string }, self: Command) => {
+      const loaded = await config(self);
+      const source = sourceOf(loaded, options.source);
+      const eraser = sourceEraser(loaded, source);
+      try {
+        const { is, leftOut } = suggestSubject(table, await eraser.foreignKeys());
+        report(globals(self).json, { source, is, leftOut }, () =>
+          [
+            `subjects: { ${table.split('.')[1]?.replace(/s$/, '')}: {`,
+            `  source: '${source}',`,
+            `  is: [${is.map((line) => `\n    '${line}',`).join('')}\n  ],`,
+            '} }',
+            ...leftOut.map((line) => `left out: ${line}`),
+          ].join('\n'),
+        );
+      } finally {
+        await eraser.close();
+      }
+    });
+  command
+    .command('check')
+    .description('compare the subjects of the config with the catalog of the database')
+    .action(async (_options: object, self: Command) => {
+      const loaded = await config(self);
+      const findings = await checkSubjects(loaded);
+      report(
+        globals(self).json,
+        findings,
+        () => findings.map(findingLine).join('\n') || 'the config has no subjects',
+      );
+      if (findings.some((f) => f.severity === 'error')) process.exitCode = exit.operator;
+    });
+  return command;
+}
+
+/** What the sources say to the subjects of the config. */
+export async function checkSubjects(loaded: CheckedConfig): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const subject of Object.values(loaded.subjects)) {
+    const eraser = sourceEraser(loaded, subject.source);
+    try {
+      for (const finding of await eraser.check(subject))
+        findings.push({ ...finding, check: `subject ${subject.name}: ${finding.check}` });
+    } finally {
+      await eraser.close();
+    }
+  }
+  return findings;
+}
+
+function sourceOf(loaded: CheckedConfig, name: string | undefined): string {
+  const names = Object.keys(loaded.sources);
+  const source = name ?? (names.length === 1 ? names[0] : undefined);
+  if (source !== undefined && source in loaded.sources) return source;
+  throw new InsideoutError('USAGE', 'Which source is meant is not clear.', {
+    hint: `Give --source, one of: ${names.join(', ') || 'none is configured'}.`,
+  });
+}

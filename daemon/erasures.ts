@@ -1,0 +1,154 @@
+import type { SourceEraser } from '../connectors/source/erasure.ts';
+import { InsideoutError } from '../core/errors.ts';
+import { type Begun, requestErasure, trackErasure } from '../deletes/erase.ts';
+import { type ErasureKey, loadErasureKey } from '../deletes/erasure-key.ts';
+import { finishErasures } from '../deletes/finish.ts';
+import { type Erasure, type Journal, openJournal } from '../deletes/journal.ts';
+import type { LookParts } from '../deletes/look.ts';
+import type { Place } from '../deletes/place.ts';
+import type { Subject } from '../deletes/subject.ts';
+import { type Verification, verifyErasures } from '../deletes/verify.ts';
+import type { CheckedConfig } from './config/check.ts';
+import { Management } from './management.ts';
+import { sourceEraser } from './wiring.ts';
+
+export type OnPlaces = (places: ReadonlyMap<string, readonly Place[]>) => void;
+
+/** What is done about erasures: with connections of its own, beside the daemons that carry the deletes. */
+export class Erasures {
+  readonly config: CheckedConfig;
+  readonly journal: Journal;
+  readonly #management: Management;
+  readonly #erasers = new Map<string, SourceEraser>();
+  /** What only this process knows of erasures that it began: ids and values are never stored. */
+  readonly #known = new Map<string, { subject: Subject; id: string; telling: readonly string[] }>();
+
+  private constructor(management: Management, journal: Journal) {
+    this.config = management.config;
+    this.#management = management;
+    this.journal = journal;
+  }
+
+  /** Errors: `LOG_UNREACHABLE` where nothing has run yet. */
+  static async open(config: CheckedConfig): Promise<Erasures> {
+    const management = await Management.open(config);
+    try {
+      return new Erasures(management, await openJournal(management.log, config.namespace));
+    } catch (error) {
+      await management.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const eraser of this.#erasers.values()) await eraser.close();
+    await this.journal.close();
+    await this.#management.close();
+  }
+
+  /** Errors: `USAGE`. */
+  subject(name: string): Subject {
+    const subject = this.config.subjects[name];
+    if (subject) return subject;
+    throw new InsideoutError('USAGE', `There is no subject "${name}" in the config.`, {
+      hint: `Known: ${Object.keys(this.config.subjects).join(', ') || 'none; `insideout subjects suggest` proposes one'}.`,
+    });
+  }
+
+  /** Errors: `ERASURE_UNKNOWN`. */
+  erasure(id: string): Erasure {
+    const matches = [...this.journal.state.erasures.values()].filter((e) => e.id.startsWith(id));
+    if (matches.length === 1) return matches[0]!;
+    throw new InsideoutError(
+      'ERASURE_UNKNOWN',
+      matches.length === 0 ? `There is no erasure ${id}.` : `${matches.length} erasures begin with ${id}.`,
+      { hint: 'See `insideout erasures`; the first characters of an id suffice when they are of one only.' },
+    );
+  }
+
+  /**
+   * Erases the subject in its source; one that was begun before and is not completed is gone on with. `tracked`:
+   * only follows the deletes that the application makes, and waits for them.
+   */
+  async begin(
+    subject: Subject,
+    id: string,
+    tracked: ((rows: number) => Promise<void>) | null,
+  ): Promise<Erasure> {
+    const key = this.#key(true);
+    const eraser = this.eraser(subject.source);
+    const parts = { journal: this.journal, eraser, hasher: key.hasher };
+    const begun: Begun = tracked
+      ? await trackErasure(subject, id, { ...parts, wait: tracked })
+      : await requestErasure(subject, id, parts);
+    this.#known.set(begun.erasure.id, { subject, id, telling: begun.telling });
+    return begun.erasure;
+  }
+
+  /** Takes erasures as far as they go; those of each source together. */
+  async finish(ids: readonly string[], signal: AbortSignal, onPlaces: OnPlaces): Promise<Erasure[]> {
+    const key = this.#key(false);
+    const finished: Erasure[] = [];
+    const bySource = new Map<string, string[]>();
+    for (const id of ids) {
+      const source = this.erasure(id).source ?? '';
+      bySource.set(source, [...(bySource.get(source) ?? []), id]);
+    }
+    for (const [source, group] of bySource)
+      finished.push(
+        ...(await finishErasures(group, {
+          ...this.#lookParts(key, signal),
+          journal: this.journal,
+          key,
+          source,
+          eraser: this.eraser(source),
+          telling: new Map([...this.#known].map(([id, { telling }]) => [id, telling])),
+          left: (id) => this.#left(id),
+          onPlaces,
+        })),
+      );
+    return finished;
+  }
+
+  verify(erasures: readonly Erasure[], signal: AbortSignal): Promise<Verification[]> {
+    const key = this.#key(false);
+    return verifyErasures(erasures, { ...this.#lookParts(key, signal), journal: this.journal, key });
+  }
+
+  eraser(source: string): SourceEraser {
+    const known = this.#erasers.get(source) ?? sourceEraser(this.config, source);
+    this.#erasers.set(source, known);
+    return known;
+  }
+
+  #key(create: boolean): ErasureKey {
+    return loadErasureKey(this.config.erasure.key, {
+      // With certificates there was a key once: a new one would prove nothing about them.
+      create: create && this.journal.state.erasures.size === 0,
+    });
+  }
+
+  async #left(erasure: string): Promise<Readonly<Record<string, number>> | null> {
+    const known = this.#known.get(erasure);
+    if (!known) return null;
+    const { rows } = await this.eraser(known.subject.source).find(known.subject, known.id);
+    const left: Record<string, number> = {};
+    for (const { table, policy, keys } of rows)
+      left[table] = (left[table] ?? 0) + (policy === 'delete' ? keys.length : 0);
+    return left;
+  }
+
+  #lookParts(key: ErasureKey, signal: AbortSignal): LookParts {
+    const { catalog, log, stores } = this.#management;
+    const { config } = this;
+    return {
+      log,
+      logFiles: config.log.kind === 'embedded' ? [config.log.path, `${config.log.path}-wal`] : null,
+      catalog,
+      store: stores.get,
+      places: config.views.map(({ shape, store }) => ({ view: shape.name, store })),
+      hasher: key.hasher,
+      signal,
+    };
+  }
+}
