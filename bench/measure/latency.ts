@@ -36,17 +36,20 @@ export async function measureLatency(options: LatencyOptions): Promise<Omit<Side
   const consumer = await watch(topic, run, seen);
   let before = treeUsage(pid);
   const began = performance.now();
-  const writes: Promise<unknown>[] = [];
+  // A connection takes one transaction after the other.
+  const lanes: Promise<unknown>[] = clients.map(() => Promise.resolve());
   for (let next = 0; next < total; ) {
     const due = Math.min(total, Math.floor(((performance.now() - began) / 1000) * perSecond));
     for (; next < due; next++) {
       if (next === warmUp) before = treeUsage(pid);
-      writes.push(write(clients[next % connections]!, next, { maxId, run, committed }));
+      const lane = next % connections;
+      const n = next;
+      lanes[lane] = lanes[lane]!.then(() => write(clients[lane]!, n, { maxId, run, committed }));
     }
     await wait(1);
   }
   const after = treeUsage(pid);
-  await Promise.all(writes);
+  await Promise.all(lanes);
   const deadline = performance.now() + 20_000;
   while (seen.includes(0) && performance.now() < deadline) await wait(50);
   await consumer.disconnect();

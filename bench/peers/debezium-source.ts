@@ -24,8 +24,12 @@ const producer = {
   'producer.batch.size': 262_144,
   'producer.buffer.memory': 67_108_864,
 };
-/** For latency a batch is sent as soon as it is there. */
-const promptProducer = { ...producer, 'producer.linger.ms': 0 };
+/** For latency a batch is sent as soon as it is there, and as it is: the consumer that looks on cannot read LZ4. */
+const promptProducer = {
+  ...producer,
+  'producer.linger.ms': 0,
+  'producer.compression.type': 'none',
+};
 
 const nameOf = (format: Format): string => `Debezium 3.7.0, ${formatNames[format]}`;
 
