@@ -20,13 +20,13 @@ test("the README's config loads as it stands", async () => {
 });
 
 test('every npm script that the README names is there', () => {
-  const named = [...readme.matchAll(/npm run (\w+)/g)].map((m) => m[1]!);
+  const named = [...readme.matchAll(/npm run ([\w:]+)/g)].map((m) => m[1]!);
   expect(named.length).toBeGreaterThan(2);
   for (const name of named) expect(scripts).toHaveProperty(name);
 });
 
 test('every file that the README links to is there', () => {
-  const links = [...readme.matchAll(/\]\(([^)]+\.md)\)/g)].map((m) => m[1]!);
+  const links = [...readme.matchAll(/\]\(([^)#]+\.md)(?:#[^)]*)?\)/g)].map((m) => m[1]!);
   expect(links.length).toBeGreaterThan(3);
   for (const link of links)
     expect(readFileSync(new URL(`../../${link}`, import.meta.url), 'utf8').length).toBeGreaterThan(100);
