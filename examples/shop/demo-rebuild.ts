@@ -35,6 +35,7 @@ async function demo(on: Performance): Promise<void> {
   // What daemons think of the other config is no news here.
   const daemon = (args: readonly string[], config: string) => {
     const child = insideout(args, { env: { ...env, LOG_LEVEL: 'error' }, config });
+    on.watch(child);
     atEnd(() => end(child, 'SIGTERM'));
     return child;
   };

@@ -37,8 +37,10 @@ async function demo(on: Performance): Promise<void> {
   step('Starting two daemons: `insideout source run` and `insideout view run`');
   const env = { SHOP_DATABASE_URL: server.url, SHOP_FOLDER: folder };
   const source = insideout(['source', 'run'], { env });
+  on.watch(source);
   atEnd(() => end(source, 'SIGTERM'));
   let materializer = insideout(['view', 'run'], { env });
+  on.watch(materializer);
   atEnd(() => end(materializer, 'SIGTERM'));
   line('The Log and the views are SQLite files; with Kafka, Redis or Cassandra only the config differs.');
 
@@ -118,6 +120,7 @@ async function demo(on: Performance): Promise<void> {
     `it is dead; ${count(business.changes() - changesAtKill)} changes were made meanwhile. Starting it again.`,
   );
   materializer = insideout(['view', 'run'], { env });
+  on.watch(materializer);
   await shopFor(2_500);
   await business.close();
 

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,11 +8,13 @@ import { screen } from './screen.ts';
 export interface Performance extends ReturnType<typeof screen> {
   /** Is removed at the end. */
   readonly folder: string;
-  /** Aborts when the user interrupts. */
+  /** Aborts when the user interrupts, and when a daemon fails. */
   readonly signal: AbortSignal;
   /** To be undone at the end, the latest first, whatever happens. */
   atEnd(work: () => unknown): void;
-  /** Polls. Rejects after 40 s, and when the user interrupts. */
+  /** A child that must not fail while the demo runs. */
+  watch(daemon: ChildProcess): void;
+  /** Polls. Rejects after 40 s, and when the signal aborts. */
   until(what: string, reached: () => boolean | Promise<boolean>): Promise<void>;
 }
 
@@ -33,6 +36,11 @@ export async function perform(
       folder,
       signal: interrupted.signal,
       atEnd: (work) => cleanUp.unshift(work),
+      watch: (daemon) => {
+        daemon.once('exit', (code) => {
+          if (code) interrupted.abort(new Error(`a daemon ended with ${code}`));
+        });
+      },
       until: async (what, reached) => {
         const deadline = Date.now() + 40_000;
         while (!(await reached())) {
