@@ -48,6 +48,8 @@ export interface EraseCatalog {
   readonly tables: ReadonlyMap<string, EraseTable>;
   readonly foreignKeys: readonly ForeignKey[];
   readonly publication: { readonly name: string; readonly deletes: boolean; readonly updates: boolean };
+  /** The role that erases. */
+  readonly role: string;
   /** Compared inside the transaction, so that nothing is deleted by a foreign key that came since. */
   readonly stamp: string;
 }
@@ -102,7 +104,10 @@ export async function readEraseCatalog(
   ]);
   const tables = found.rows.map(readTable);
   const oids = `{${tables.map((t) => t.oid).join(',')}}`;
-  const stamp = await client.query<{ stamp: string }>(`select ${foreignKeyStamp('$1')} as stamp`, [oids]);
+  const state = await client.query<{ stamp: string; role: string }>(
+    `select ${foreignKeyStamp('$1')} as stamp, current_user as role`,
+    [oids],
+  );
   const foreignKeys = await readForeignKeys(client);
   const published = await client.query<{ deletes: string; updates: string }>(
     'select pubdelete as deletes, pubupdate as updates from pg_publication where pubname = $1',
@@ -117,7 +122,7 @@ export async function readEraseCatalog(
       deletes: publication?.deletes === 't',
       updates: publication?.updates === 't',
     },
-    stamp: stamp.rows[0]!.stamp,
+    ...state.rows[0]!,
   };
 }
 

@@ -49,7 +49,7 @@ function checkTable(table: EraseTable, subject: SubjectTables, catalog: EraseCat
       error(
         `permission ${name}`,
         `The role may not erase rows of ${name}: it lacks ${needed.join(', ')}.`,
-        `GRANT ${needed.join(', ')} ON ${sql} TO CURRENT_USER;`,
+        `GRANT ${needed.join(', ')} ON ${sql} TO ${quoteIdent(catalog.role)};`,
       ),
     );
   if (table.secured)
@@ -57,7 +57,7 @@ function checkTable(table: EraseTable, subject: SubjectTables, catalog: EraseCat
       error(
         `permission ${name}`,
         `Row security hides rows of ${name} from the role, so they would be missed.`,
-        'ALTER ROLE CURRENT_USER BYPASSRLS;',
+        `ALTER ROLE ${quoteIdent(catalog.role)} BYPASSRLS;`,
       ),
     );
   findings.push(...checkPublished(table, policy, catalog));

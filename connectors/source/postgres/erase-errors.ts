@@ -1,4 +1,4 @@
-import { InsideoutError, isInsideoutError } from '../../../core/errors.ts';
+import { InsideoutError, isInsideoutError, toInsideoutError } from '../../../core/errors.ts';
 import { type Attempt, classifyPostgres, sqlState } from './pg-errors.ts';
 
 /**
@@ -11,7 +11,6 @@ export function classifyErasing(error: unknown, attempt: Attempt): InsideoutErro
   const { schema, table, column, constraint } = (error ?? {}) as Partial<Record<string, string>>;
   const name = schema && table ? `${schema}.${table}` : 'a table';
   const config = (message: string, hint: string) => new InsideoutError('CONFIG_INVALID', message, { hint });
-  const doing = `${attempt.doing}; nothing was done`;
   switch (code) {
     case '23502':
       return config(
@@ -57,7 +56,7 @@ export function classifyErasing(error: unknown, attempt: Attempt): InsideoutErro
     case '57014':
       return new InsideoutError(
         'SOURCE_UNREACHABLE',
-        `Other transactions held the rows too long (SQLSTATE ${code}) while ${doing}.`,
+        `Other transactions held the rows too long (SQLSTATE ${code}) while ${attempt.doing}; nothing was done.`,
         { hint: 'Try again; if it stays, look in pg_stat_activity for transactions that stand idle.' },
       );
   }
@@ -67,7 +66,9 @@ export function classifyErasing(error: unknown, attempt: Attempt): InsideoutErro
       `A value under \`anonymise\` is not of its column's type (SQLSTATE ${code}); nothing was done.`,
       'Give values that the columns can hold.',
     );
-  return classifyPostgres(code === undefined ? undefined : { code }, { ...attempt, doing });
+  if (code === undefined && error instanceof TypeError) return toInsideoutError(error);
+  // A connection that broke at the commit leaves open whether it was done, so nothing is said of that.
+  return classifyPostgres(code === undefined ? undefined : { code }, attempt);
 }
 
 /** The error of an overwritten foreign key of the table itself; null when it is another error. */

@@ -111,14 +111,23 @@ class PostgresEraser implements SourceEraser {
   async #try<T>(doing: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
-        this.#client ??= await connect(this.#options, doing);
+        this.#client ??= await this.#connect(doing);
         return await work(this.#client);
       } catch (error) {
         await this.#disconnect();
         if (tries < maxTries && mayPass(error)) continue;
-        throw classifyErasing(error, attempt(this.#options, doing));
+        const failure = error instanceof PlanOutdated ? { code: '40001' } : error;
+        throw classifyErasing(failure, attempt(this.#options, doing));
       }
     }
+  }
+
+  async #connect(doing: string): Promise<pg.Client> {
+    const client = await connect(this.#options, doing);
+    client.once('end', () => {
+      if (this.#client === client) this.#client = null;
+    });
+    return client;
   }
 
   async #disconnect(): Promise<void> {

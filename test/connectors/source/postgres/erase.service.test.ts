@@ -315,3 +315,20 @@ test('rows that another transaction holds are waited for ten seconds, and then i
   await other.end();
   expect((await eraser.erase(subject(customer), '7', { id: 'e' })).rows).toHaveLength(3);
 });
+
+test('a connection that was broken is made again, and what was under way is not told as undone', async () => {
+  await eraser.find(subject(customer), '7');
+  const end = `select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name = 'insideout'`;
+  await db.client.query(`create function cut() returns trigger language plpgsql as
+      'begin perform pg_terminate_backend(pg_backend_pid()); return old; end';
+    create constraint trigger cut after delete on customers initially deferred for each row execute function cut()`);
+  const error = await failure(eraser.erase(subject(customer), '7', { id: 'e' }));
+  expect(error.code).toBe('SOURCE_UNREACHABLE');
+  expect(error.message).not.toContain('nothing was done');
+  await db.client.query(`drop trigger cut on customers`);
+  await eraser.find(subject(customer), '7');
+  await db.client.query(end);
+  await eventually('it is noticed', () => eraser.mark({ id: 'e' }).catch(() => null));
+  expect((await eraser.erase(subject(customer), '7', { id: 'e' })).rows).toHaveLength(3);
+});
