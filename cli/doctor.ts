@@ -9,13 +9,16 @@ import { rootTopic } from '../materializer/dependencies.ts';
 import { config, globals } from './context.ts';
 import { findingLine } from './finding-line.ts';
 import { exit, report } from './output.ts';
+import { checkSubjects } from './subjects.ts';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('check every connection and setting, and print the mend of what is wrong; changes nothing')
     .action(async (_options: object, command: Command) => {
       const loaded = await config(command);
-      const findings = (await Promise.all([...sources(loaded), checkLog(loaded), ...stores(loaded)])).flat();
+      const findings = (
+        await Promise.all([...sources(loaded), checkLog(loaded), ...stores(loaded), subjects(loaded)])
+      ).flat();
       const wrong = findings.filter((f) => f.severity === 'error');
       report(globals(command).json, { ok: wrong.length === 0, findings }, () =>
         findings.map(findingLine).join('\n'),
@@ -54,6 +57,14 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
     findings.push(failed('log', toInsideoutError(error)));
   }
   return findings;
+}
+
+async function subjects(loaded: CheckedConfig): Promise<Finding[]> {
+  try {
+    return await checkSubjects(loaded);
+  } catch (error) {
+    return [failed('subjects', toInsideoutError(error))];
+  }
 }
 
 function missingTopic(topic: string, hasSource: boolean): Finding {

@@ -37,7 +37,7 @@ export function erasuresCommand(): Command {
 }
 
 export function erasureCommand(): Command {
-  const command = new Command('erasure').description('one erasure: show, finish, verify');
+  const command = new Command('erasure').description('one erasure: show, finish, verify, lift');
   command
     .command('show')
     .description('its places, and its certificate')
@@ -101,6 +101,23 @@ export function erasureCommand(): Command {
           () => verified.map(verification).join('\n\n') || 'no erasures yet',
         );
         if (verified.some((v) => !v.ok)) process.exitCode = exit.operator;
+      });
+    });
+  command
+    .command('lift')
+    .description(
+      'let rows with the erased keys in again, as when a natural key is used anew; the certificate stays',
+    )
+    .argument('<id>')
+    .action(async (id: string, _options: object, self: Command) => {
+      await opened(self, async (erasures) => {
+        const { id: erasure } = erasures.erasure(id);
+        await erasures.journal.record({ type: 'lifted', erasure });
+        report(
+          globals(self).json,
+          { erasure, lifted: true },
+          () => `lifted: rows with the keys of ${erasure} are let in again`,
+        );
       });
     });
   return command;

@@ -1,4 +1,5 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
+import { ErasedKeys } from '../materializer/apply/erased.ts';
 import { runGeneration } from '../materializer/apply/run-generation.ts';
 import { Throttle } from '../materializer/apply/throttle.ts';
 import { entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
@@ -33,7 +34,7 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
     kind: 'view',
     name,
     run: async (signal) => {
-      const { catalog } = await parts.catalog.get();
+      const { catalog, erased } = await parts.catalog.get();
       let store: ViewStore | null = null;
       try {
         store = await openStore(config, view.store);
@@ -60,6 +61,7 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
             const run = generationUnit(view, entry, {
               config,
               open,
+              erased: new ErasedKeys(erased, entry.origin, entry.shape),
               throttle: new Throttle(() =>
                 stateOf() === 'building' && entry.reason === 'rebuild'
                   ? (config.rebuild.maxRecordsPerSecond ?? null)
@@ -85,13 +87,13 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
 function generationUnit(
   view: ViewDefinition,
   entry: GenerationEntry,
-  parts: Pick<Parameters<typeof runGeneration>[0], 'observe'> & {
+  parts: Pick<Parameters<typeof runGeneration>[0], 'observe' | 'erased'> & {
     config: CheckedConfig;
     open: Parameters<FollowOptions['run']>[1];
     throttle: Throttle;
   },
 ): Unit {
-  const { config, open, throttle, observe } = parts;
+  const { config, open, ...rest } = parts;
   return {
     kind: 'view',
     name: `${entry.view} g${entry.generation}`,
@@ -106,8 +108,7 @@ function generationUnit(
           group: groupName(config.namespace, entry.view, entry.generation),
           log,
           signal,
-          observe,
-          throttle,
+          ...rest,
         });
       } finally {
         await log.close();

@@ -9,7 +9,12 @@ export function certificatePage(certificate: Certificate): string {
     ['Subject', `${body.subject}, as the keyed hash ${body.subjectHash}`],
     ['Requested', `${body.requestedAt} by ${body.by}`],
     ['Completed', body.completedAt],
-    ['Rows', Object.entries(body.rows).map(([table, n]) => `${table}: ${n}`).join(', ') || 'none'],
+    [
+      'Rows',
+      Object.entries(body.rows)
+        .map(([table, n]) => `${table}: ${n}`)
+        .join(', ') || 'none',
+    ],
     ['Previous certificate', body.previous ?? 'none: this is the first'],
     ['This certificate', certificateHash(certificate)],
     ['Signature (Ed25519)', signature],
@@ -17,8 +22,8 @@ export function certificatePage(certificate: Certificate): string {
   ];
   const places = body.places.map(
     (p) =>
-      `<tr class="${p.state}"><td>${escape(p.kind)}</td><td>${escape(p.name)}</td><td><b>${p.state}</b></td>` +
-      `<td>${escape(p.reason)}</td><td>${p.read ?? ''}</td><td>${new Date(p.at).toISOString()}</td></tr>`,
+      `<tr class="${p.state}"><td>${escaped(p.kind)}</td><td>${escaped(p.name)}</td><td><b>${p.state}</b></td>` +
+      `<td>${escaped(p.reason)}</td><td>${p.read ?? ''}</td><td>${new Date(p.at).toISOString()}</td></tr>`,
   );
   return `<!doctype html>
 <html lang="en">
@@ -36,18 +41,24 @@ th { white-space: nowrap }
 </head>
 <body>
 <h1>Certificate of erasure</h1>
-<table>${facts.map(([name, value]) => `<tr><th>${escape(name)}</th><td>${escape(value)}</td></tr>`).join('')}</table>
+<table>${facts.map(([name, value]) => `<tr><th>${escaped(name)}</th><td>${escaped(value)}</td></tr>`).join('')}</table>
 <h2>Places</h2>
 <p><b>verified</b>: read back, and nothing of the subject is there. <b>unverifiable</b>: cannot be read back from here, for the reason given.</p>
 <table>
 <tr><th>Kind</th><th>Place</th><th>State</th><th>How it was found</th><th>Read</th><th>When</th></tr>
 ${places.join('\n')}
 </table>
-<p>Check it, with the chain it belongs to: <code>insideout erasure verify ${escape(body.erasure)}</code></p>
+<p>Check it, with the chain it belongs to: <code>insideout erasure verify ${escaped(body.erasure)}</code></p>
 </body>
 </html>
 `;
 }
 
-const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
-const escape = (text: string): string => text.replace(/[&<>"']/g, (c) => entities[c]!);
+const entities: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => entities[c]!);

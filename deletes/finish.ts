@@ -98,7 +98,7 @@ async function cleanLog(erasures: readonly Erasure[], parts: FinishParts): Promi
       if ((named && tracer.ofKey(place.origin, named).length > 0) || (row && tracer.ofValues(row).length > 0))
         doomed.push(letter);
     }
-    if (doomed.length > 0) await removeDeadLetters(log, doomed);
+    if (doomed.length > 0) await removeDeadLetters(log, doomed, { signal });
   }
   await log.compact(
     topics.map((t) => t.topic),

@@ -34,6 +34,8 @@ export type ErasureHappening =
   /** The source has passed the erasure's mark: behind these offsets every topic has the deletes. */
   | { readonly type: 'passed'; readonly erasure: string; readonly ends: Readonly<Record<string, number>> }
   | { readonly type: 'looked'; readonly erasure: string; readonly places: readonly Place[] }
+  /** The subject may come back, as when a natural key is used anew: its keys are no longer kept out. */
+  | { readonly type: 'lifted'; readonly erasure: string }
   | { readonly type: 'completed'; readonly erasure: string; readonly certificate: Certificate };
 
 export type ErasureEvent = ErasureHappening & EventFrame;
@@ -56,6 +58,8 @@ export interface Erasure {
   readonly ends: Checkpoint;
   readonly places: readonly Place[];
   readonly certificate: Certificate | null;
+  /** True when rows with its keys are let in again. */
+  readonly lifted: boolean;
 }
 
 export interface JournalState {
@@ -96,6 +100,7 @@ export function fold(state: JournalState, event: ErasureEvent): JournalState {
       ends: new Map(),
       places: [],
       certificate: null,
+      lifted: false,
     });
     return { ...state, erasures };
   }
@@ -115,6 +120,9 @@ export function fold(state: JournalState, event: ErasureEvent): JournalState {
     case 'looked':
       erasures.set(known.id, { ...known, places: event.places });
       return { ...state, erasures };
+    case 'lifted':
+      erasures.set(known.id, { ...known, lifted: true });
+      return { ...state, erasures };
     case 'completed':
       erasures.set(known.id, {
         ...known,
@@ -130,6 +138,7 @@ export function refusal(state: JournalState, event: ErasureEvent): string | null
   const known = state.erasures.get(event.erasure);
   if (event.type === 'requested') return known ? 'this erasure was requested already' : null;
   if (!known) return `there is no erasure ${event.erasure}`;
+  if (event.type === 'lifted' && known.lifted) return 'this erasure was lifted already';
   if (event.type !== 'completed') return null;
   if (known.phase === 'completed') return 'this erasure has its certificate already';
   // Of two certificates that were made at once only one can be the next of the chain.

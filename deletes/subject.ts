@@ -43,19 +43,17 @@ export function parseSubject(
   const problems: { path: string; message: string }[] = [];
   const tables: SubjectTable[] = [];
   declared.is.forEach((text, i) => {
-    const match = /^([^.\s]+)\.(.+)\.([^.\s]+?)(?:\s*->\s*([^.\s]+)\.([^.]+?)(?:\.([^.\s]+))?)?$/.exec(
-      text.trim(),
-    );
-    if (!match) {
+    const [left = '', right, ...more] = text.split('->').map((part) => part.trim());
+    const own = splitLast(left);
+    if (!own || more.length > 0 || right === '') {
       problems.push({
         path: `is.${i}`,
         message: `"${text}" is written schema.table.column, or schema.table.column -> schema.table`,
       });
       return;
     }
-    const [, schema, rest, column, toSchema, toTable, toColumn] = match;
-    const table = `${schema}.${rest}`;
-    const through = toSchema ? { table: `${toSchema}.${toTable}`, column: toColumn ?? null } : null;
+    const [table, column] = own;
+    const through = right === undefined ? null : referred(right, tables);
     if (i === 0 && through)
       problems.push({ path: `is.${i}`, message: "is the subject's own table, and refers to no other" });
     if (through && !tables.some((t) => t.table === through.table))
@@ -66,14 +64,14 @@ export function parseSubject(
     if (tables.some((t) => t.table === table && t.column === column))
       problems.push({ path: `is.${i}`, message: `${table}.${column} is listed twice` });
     const set = declared.anonymise?.[table];
-    if (set && column! in set)
+    if (set && column in set)
       problems.push({
         path: `anonymise.${table}.${column}`,
         message: 'is what the rows are found by: leave it out, or delete the rows',
       });
     tables.push({
       table,
-      column: column!,
+      column,
       through,
       policy: set ? { kind: 'anonymise', set } : { kind: 'delete' },
     });
@@ -82,4 +80,19 @@ export function parseSubject(
     if (!tables.some((t) => t.table === table))
       problems.push({ path: `anonymise.${table}`, message: 'is not among the tables of `is`' });
   return { subject: { name, source: declared.source, tables }, problems };
+}
+
+/** `schema.table` and `column`; null when there are fewer parts. A table's own name may hold dots. */
+function splitLast(text: string): [string, string] | null {
+  const match = /^([^.]+\..+)\.([^.]+)$/.exec(text);
+  return match ? [match[1]!, match[2]!] : null;
+}
+
+/** A table that is listed, or a table and its column. */
+function referred(text: string, listed: readonly SubjectTable[]): { table: string; column: string | null } {
+  const known = (table: string) => listed.some((t) => t.table === table);
+  const split = splitLast(text);
+  return split && !known(text) && known(split[0])
+    ? { table: split[0], column: split[1] }
+    : { table: text, column: null };
 }

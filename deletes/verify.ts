@@ -30,6 +30,11 @@ export async function verifyErasures(
   const found = await lookEverywhere(targets, parts);
   return erasures.map(({ id }) => {
     const places = found.get(id) ?? [];
-    return { erasure: id, chain, places, ok: chain.length === 0 && !places.some((p) => p.state === 'applied') };
+    return {
+      erasure: id,
+      chain,
+      places,
+      ok: chain.length === 0 && !places.some((p) => p.state === 'applied'),
+    };
   });
 }

@@ -41,7 +41,12 @@ export function checkConfig(raw: unknown, file: string): CheckedConfig {
   const subjects = Object.fromEntries(
     Object.entries(config.subjects).map(([name, declared]) => [name, parseSubject(name, declared).subject]),
   );
-  return { ...config, sources, subjects, views: inOrder((config.views as ViewDeclaration[]).map(defineView)) };
+  return {
+    ...config,
+    sources,
+    subjects,
+    views: inOrder((config.views as ViewDeclaration[]).map(defineView)),
+  };
 }
 
 function describe(issue: z.core.$ZodIssue): string[] {

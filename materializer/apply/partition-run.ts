@@ -7,6 +7,7 @@ import type { Log, RecordBatch, StoredRecord } from '../../log/log.ts';
 import { applyAround } from './apply-around.ts';
 import { type FailedRecord, type Stage, writeDeadLetters } from './dead-letters.ts';
 import { condemnsRecord, type Decoder } from './decoder.ts';
+import type { ErasedKeys } from './erased.ts';
 import type { ViewObserver } from './observer.ts';
 import { pieces } from './pieces.ts';
 import type { Publisher } from './publisher.ts';
@@ -24,6 +25,7 @@ export interface PartitionParts {
   readonly throttle: Throttle | undefined;
   /** Where the changes go before they are applied, when other views read this one. */
   readonly publisher: Publisher | null;
+  readonly erased: ErasedKeys | undefined;
   /** Called once, with what ended this partition's work. */
   failed(error: unknown, run: PartitionRun): void;
 }
@@ -101,7 +103,7 @@ export class PartitionRun {
     for (const record of batch.records) {
       try {
         if (!decoder.ready(record)) await this.#untilItWorks(() => decoder.prepare(record, this.#signal));
-        changes.push(decoder.decode(record));
+        changes.push(this.#admitted(decoder.decode(record)));
       } catch (error) {
         if (!condemnsRecord(error)) throw error;
         failed.push(this.#describe(batch, record, error));
@@ -109,6 +111,13 @@ export class PartitionRun {
     }
     if (failed.length > 0) await this.#setAside(failed);
     return changes;
+  }
+
+  /** An erased row that comes once more is a delete, so that it is gone whatever was there. */
+  #admitted(change: ViewChange): ViewChange {
+    const { erased } = this.#parts;
+    if (!erased || change.op !== 'upsert' || erased.none || !erased.has(change.key)) return change;
+    return { op: 'delete', offset: change.offset, key: change.key };
   }
 
   async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {

@@ -5,6 +5,7 @@ import { type Offset, type PartitionKey, partitionKey } from '../../core/positio
 import type { Log } from '../../log/log.ts';
 import type { ViewDefinition } from '../view-definition.ts';
 import { Decoder } from './decoder.ts';
+import { type ErasedKeys, sweepErased } from './erased.ts';
 import type { ViewObserver } from './observer.ts';
 import { PartitionRun } from './partition-run.ts';
 import { Publisher } from './publisher.ts';
@@ -26,6 +27,8 @@ export interface RunGenerationOptions {
   readonly group: string;
   readonly signal: AbortSignal;
   readonly observe: ViewObserver;
+  /** Rows that must not come back, whatever brings them. */
+  readonly erased?: ErasedKeys;
   /** Holds the reading back, so that a generation which is being built leaves room for the others. */
   readonly throttle?: Throttle;
   /**
@@ -54,6 +57,7 @@ export async function runGeneration(options: RunGenerationOptions): Promise<void
   try {
     const partitions = await topicExists(options);
     const encoder = await untilItWorks(() => prepareOutput(options, partitions), options);
+    await untilItWorks(() => keepOut(options), options);
     await new GenerationRun(options, encoder).run();
   } catch (error) {
     if (!isAbort(error, signal)) throw error;
@@ -70,6 +74,11 @@ async function topicExists(options: RunGenerationOptions): Promise<number> {
     if (partitions !== undefined) return partitions;
     await wait(topicPollMs, undefined, { signal });
   }
+}
+
+/** Before anything else is applied: what a restored store brought back is gone again. */
+async function keepOut({ generation, input, erased, signal }: RunGenerationOptions): Promise<void> {
+  if (erased?.mayBeBack(await generation.checkpoint(), input)) await sweepErased(generation, erased, signal);
 }
 
 /** The view topic has the partitions of the input: the records of one become those of the same number. */
@@ -133,13 +142,13 @@ class GenerationRun {
     const before = this.#runs.get(key);
     before?.giveUp();
     await before?.close();
-    const { generation, log, observe, backoff, throttle } = this.#options;
+    const { generation, log, observe, backoff, throttle, erased } = this.#options;
     const signal = this.#signal;
     const claim = await untilItWorks(() => generation.claim(topic, partition), { signal, observe, backoff });
     const failed = (error: unknown, run: PartitionRun) => this.#partitionFailed(error, run);
     const publisher = this.#publisher(claim);
     const decoder = this.#decoder;
-    const parts = { generation, decoder, log, observe, signal, backoff, throttle, publisher, failed };
+    const parts = { generation, decoder, log, observe, signal, backoff, throttle, publisher, erased, failed };
     this.#runs.set(key, new PartitionRun(parts, claim));
     observe.assigned(topic, partition, claim.next);
     return claim.next;
