@@ -19,6 +19,8 @@ export interface CountOptions {
   readonly pid: number;
   /** `performance.now()` when the process was started. */
   readonly startedAt: number;
+  /** The file with what it prints. */
+  readonly log: string;
   /** How many there are by now; asked again and again. */
   count(): Promise<number>;
   /** What `count` says before the first. Default 0. */
@@ -41,12 +43,13 @@ export async function countUntil(options: CountOptions): Promise<Measured> {
     const counted = (await options.count()) - base;
     const now = { at: performance.now(), counted, usage };
     if (usage === null && counted < target)
-      throw new Error(`the process ended after ${counted} of ${target}`);
+      throw new Error(`the process ended after ${counted} of ${target}; see ${options.log}`);
     if (counted > 0 && usage) {
       first ??= { ...now, usage };
       if (counted >= target) return between(first, { ...now, usage }, { startedAt, perRecord });
     }
-    if (now.at - startedAt > timeoutMs) throw new Error(`only ${counted} of ${target} in time`);
+    if (now.at - startedAt > timeoutMs)
+      throw new Error(`only ${counted} of ${target} in time; see ${options.log}`);
     await wait(pollMs);
   }
 }

@@ -10,6 +10,8 @@ import { cliPath } from './build.ts';
 export interface Daemon {
   readonly pid: number;
   readonly startedAt: number;
+  /** The file with what it prints. */
+  readonly log: string;
   /** Asks it to drain, and resolves when it is gone. Throws when it ends with an error. */
   stop(): Promise<void>;
   /** Resolves when it has ended by itself. Throws when it ends with an error. */
@@ -54,6 +56,7 @@ export class Workplace {
     return {
       pid: child.pid,
       startedAt,
+      log,
       ended,
       stop: async () => {
         child.kill('SIGTERM');

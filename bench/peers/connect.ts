@@ -19,6 +19,8 @@ export type Properties = Readonly<Record<string, string | number | boolean>>;
 export interface Worker {
   readonly pid: number;
   readonly startedAt: number;
+  /** The file with what it prints. */
+  readonly log: string;
   stop(): Promise<void>;
 }
 
@@ -51,7 +53,6 @@ export class ConnectFolder {
     const file = join(this.#folder, 'connector.properties');
     writeFileSync(worker, text({ ...(await this.#settings()), ...producer }));
     writeFileSync(file, text(connector));
-    const output = openSync(join(this.#folder, 'output.log'), 'a');
     const args = [
       '-Xms256m',
       '-Xmx512m',
@@ -66,7 +67,7 @@ export class ConnectFolder {
       join(this.#worker, '*'),
     );
     args.push('org.apache.kafka.connect.cli.ConnectStandalone', worker, file);
-    return startJava(args, output);
+    return startJava(args, join(this.#folder, 'output.log'));
   }
 
   remove(): void {
@@ -92,7 +93,8 @@ export class ConnectFolder {
 }
 
 /** A Java process that is being measured. */
-export function startJava(args: readonly string[], output: number): Worker {
+export function startJava(args: readonly string[], log: string): Worker {
+  const output = openSync(log, 'a');
   const startedAt = performance.now();
   const child = spawn('java', [...args], { stdio: ['ignore', output, output] });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -102,6 +104,7 @@ export function startJava(args: readonly string[], output: number): Worker {
   return {
     pid: child.pid,
     startedAt,
+    log,
     stop: async () => {
       child.kill('SIGTERM');
       const patience = setTimeout(kill, 30_000);

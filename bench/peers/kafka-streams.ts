@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Side } from '../cases/case.ts';
@@ -19,7 +19,7 @@ export async function globalTable(topic: string, records: number): Promise<Side>
   const logging = `-Dlog4j2.configurationFile=${join(peersFolder, 'log4j2.yaml')}`;
   const args = ['-Xms256m', '-Xmx2g', logging, '-cp', `${jars}:${folder}`, 'GlobalTable'];
   args.push(kafkaAddress, topic, join(folder, 'state'), `bench-${process.pid}-${Date.now()}`);
-  const worker = startJava(args, openSync(output, 'a'));
+  const worker = startJava(args, output);
   const measured = await countUntil({
     ...worker,
     // It tells only that it has everything.
