@@ -40,6 +40,8 @@ export interface GateReport extends GateFigures {
 
 const pollMs = 100;
 const momentMs = 1_000;
+/** Differences that are only shown, and refuse nothing, are not worth a long wait for rows in motion. */
+const reportSettleMs = 1_000;
 
 /**
  * Waits until every generation has kept its lag below the threshold for a while and has passed where its blue was
@@ -178,6 +180,7 @@ async function judge(
     const green = await (await options.store(entry.store)).open(entry.shape, entry.generation);
     comparison = await compareGenerations(blue.generation, green, {
       columns: commonColumns(blue.entry, entry),
+      ...(changed ? { settleMs: reportSettleMs } : {}),
       signal: options.signal,
       progress: (rows) => options.onCompare?.(entry.view, rows),
     });
