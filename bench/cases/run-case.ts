@@ -14,6 +14,8 @@ export async function runCase(
   }
   say(`starting ${one.servers.join(', ')}`);
   const servers = await startServers(one.servers);
+  const interrupted = () => void servers.stop().finally(() => process.exit(1));
+  process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   const done: CaseRun[] = [];
   try {
     for (let run = 0; run < runs; run++) {
@@ -22,6 +24,7 @@ export async function runCase(
     }
   } finally {
     await one.close?.();
+    process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
     await servers.stop();
   }
   return done;
