@@ -28,10 +28,9 @@ interface Line {
 function bars(entries: readonly GenerationEntry[]): BuildProgress {
   const multi = new cliProgress.MultiBar(
     {
-      format: '{label} {bar} {percentage}% {value}/{total} records, {rate}/s, {eta_formatted} left',
+      format: '{label} {bar} {percentage}% {done} of {all} records{rest}',
       clearOnComplete: false,
       hideCursor: true,
-      etaBuffer: 50,
       stream: process.stderr,
     },
     cliProgress.Presets.shades_classic,
@@ -44,12 +43,16 @@ function bars(entries: readonly GenerationEntry[]): BuildProgress {
   return {
     show: (progress) => {
       for (const { label, done, total } of linesOf(entries, progress)) {
-        const rate = rates.of(label, done);
-        const bar =
-          known.get(label) ?? multi.create(Math.max(total, 1), 0, { label: label.padEnd(width), rate });
+        const told = {
+          label: label.padEnd(width),
+          done,
+          all: total,
+          rest: rateText(rates.of(label, done), total - done),
+        };
+        const bar = known.get(label) ?? multi.create(Math.max(total, 1), 0, told);
         known.set(label, bar);
         bar.setTotal(Math.max(total, 1));
-        bar.update(total === 0 ? 1 : done, { label: label.padEnd(width), rate });
+        bar.update(total === 0 ? 1 : done, told);
       }
     },
     compare: (view, rows) => {
@@ -116,14 +119,19 @@ const line = (label: string, partitions: readonly PartitionProgress[]): Line => 
   total: partitions.reduce((sum, p) => sum + Math.max(p.end, p.next), 0),
 });
 
-/** Records a second since it was asked first. */
+const rateWindowMs = 5_000;
+
+/** Records a second, over the last seconds. */
 class Rates {
-  readonly #first = new Map<string, { at: number; done: number }>();
+  readonly #samples = new Map<string, { at: number; done: number }[]>();
 
   of(label: string, done: number): number {
     const now = performance.now();
-    const first = this.#first.get(label) ?? { at: now, done };
-    this.#first.set(label, first);
+    const samples = this.#samples.get(label) ?? [];
+    samples.push({ at: now, done });
+    while (samples.length > 2 && now - samples[1]!.at >= rateWindowMs) samples.shift();
+    this.#samples.set(label, samples);
+    const first = samples[0]!;
     const seconds = (now - first.at) / 1000;
     return seconds < 0.1 ? 0 : Math.round((done - first.done) / seconds);
   }
