@@ -75,4 +75,5 @@ transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
 message.max.bytes=8388608
 log.retention.hours=-1
+log.cleaner.backoff.ms=1000
 `;

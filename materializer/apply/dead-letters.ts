@@ -1,6 +1,7 @@
 import { type InsideoutError, isInsideoutError } from '../../core/errors.ts';
-import { type Offset, partitionKey } from '../../core/position.ts';
-import type { Headers, Log, LogRecord, StoredRecord } from '../../log/log.ts';
+import type { Offset } from '../../core/position.ts';
+import type { CompactOptions, Headers, Log, LogRecord, StoredRecord } from '../../log/log.ts';
+import { readToEnd } from '../../log/read-to-end.ts';
 
 /** Where a record failed: its bytes, its values, or the store. */
 export type Stage = 'decode' | 'convert' | 'store';
@@ -26,6 +27,12 @@ export interface DeadLetter {
 
 export const deadLetterTopic = (topic: string): string => `${topic}.dlq`;
 
+/** Which record, and which view could not apply it: there is one letter of each, under this key. */
+type Origin = Pick<DeadLetter, 'topic' | 'partition' | 'offset' | 'view'>;
+
+const keyOf = ({ topic, partition, offset, view }: Origin): Buffer =>
+  Buffer.from(`${topic}/${partition}/${offset}/${view}`);
+
 /** Headers that the dead letter adds; all others are the record's own. */
 const prefix = 'dlq.';
 
@@ -40,9 +47,9 @@ export interface FailedRecord {
 }
 
 /**
- * Sets records aside, durably before it resolves, in `<topic>.dlq`: a topic that is kept for ever, with one
- * partition unless it was created with more. A crash before the view's checkpoint moved sets the same record
- * aside again; its origin and the view identify it, so that reading shows it once, as it was last.
+ * Sets records aside, durably before it resolves, in `<topic>.dlq`: a compacted topic, so that letters stay until
+ * they are removed, with one partition unless it was created with more. A crash before the view's checkpoint moved
+ * sets the same record aside again, in the place of the letter before.
  */
 export async function writeDeadLetters(
   log: Log,
@@ -65,11 +72,10 @@ async function appendSmaller(log: Log, letter: LogRecord): Promise<void> {
   try {
     await log.append([letter]);
   } catch (error) {
-    if (!isInsideoutError(error, 'LOG_RECORD_TOO_LARGE') || letter.value === null) throw error;
+    if (!isInsideoutError(error, 'LOG_RECORD_TOO_LARGE')) throw error;
     await log.recover();
-    await log.append([
-      { ...letter, value: null, headers: { ...letter.headers, [`${prefix}omitted`]: 'value' } },
-    ]);
+    const headers = { ...letter.headers, [`${prefix}value`]: 'omitted' };
+    await log.append([{ ...letter, value: nothing, headers }]);
   }
 }
 
@@ -77,9 +83,7 @@ async function ensured(log: Log, topics: readonly string[]): Promise<ReadonlyMap
   const existing = await log.partitions(topics);
   const missing = topics.filter((t) => !existing.has(t));
   if (missing.length > 0)
-    await log.ensureTopics(
-      missing.map((name) => ({ name, partitions: 1, cleanup: 'delete', retentionMs: -1 })),
-    );
+    await log.ensureTopics(missing.map((name) => ({ name, partitions: 1, cleanup: 'compact' })));
   return existing;
 }
 
@@ -88,8 +92,9 @@ function letterOf(f: FailedRecord, partitions: number, now: number): LogRecord {
     topic: deadLetterTopic(f.topic),
     // All letters of a partition stay in one, so that the last of two for the same record is known.
     partition: f.partition % partitions,
-    key: f.record.key ?? Buffer.alloc(0),
-    value: f.record.value,
+    key: keyOf({ ...f, offset: f.record.offset }),
+    // Without a value it would be a tombstone, which says that the letter was removed.
+    value: f.record.value ?? nothing,
     timestamp: now,
     headers: {
       ...f.record.headers,
@@ -102,47 +107,71 @@ function letterOf(f: FailedRecord, partitions: number, now: number): LogRecord {
       [`${prefix}message`]: f.error.message,
       [`${prefix}attempts`]: String(f.attempts),
       [`${prefix}time`]: String(now),
-      ...(f.record.key === null ? { [`${prefix}omitted`]: 'key' } : {}),
+      ...(f.record.key === null ? {} : { [`${prefix}key`]: f.record.key }),
+      ...(f.record.value === null ? { [`${prefix}value`]: 'tombstone' } : {}),
     },
   };
 }
 
-/** How many letters a topic's dead letters hold; one that was set aside again after a crash counts again. */
+/** How many dead letters there are of a topic. Reads all of them. */
 export async function countDeadLetters(log: Log, topic: string): Promise<number> {
-  const ranges = await log.offsets([deadLetterTopic(topic)]);
-  return [...ranges.values()].reduce((sum, { first, end }) => sum + end - first, 0);
+  const found = new Set<string>();
+  for await (const { records } of readToEnd(log, [deadLetterTopic(topic)]))
+    for (const { key, value } of records)
+      if (value === null) found.delete(String(key));
+      else found.add(String(key));
+  return found.size;
 }
 
-/** The dead letters of a topic, oldest first, each origin and view once; at most `limit` of them, or all. */
+/**
+ * The dead letters of a topic, each origin and view once, as it was set aside last; the oldest first, by when that
+ * was for the first time that the Log still knows of. At most `limit` of them, or all.
+ */
 export async function readDeadLetters(
   log: Log,
   topic: string,
   options: { limit?: number; signal?: AbortSignal } = {},
 ): Promise<DeadLetter[]> {
-  const name = deadLetterTopic(topic);
-  const limit = options.limit ?? Number.POSITIVE_INFINITY;
-  const ranges = await log.offsets([name]);
-  const unread = new Map([...ranges].filter(([, r]) => r.end > r.first).map(([key, r]) => [key, r.end]));
+  const { limit, signal } = options;
   const letters = new Map<string, DeadLetter>();
-  if (unread.size === 0) return [];
-  const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const from = async (t: string, partition: number) => ranges.get(partitionKey(t, partition))?.first ?? 0;
-  for await (const batch of log.consume({ topics: [name], from, signal })) {
-    for (const record of batch.records) {
-      const letter = parse(record);
-      letters.set(`${letter.topic}/${letter.partition}/${letter.offset}/${letter.view}`, letter);
-    }
-    const key = partitionKey(batch.topic, batch.partition);
-    if (batch.next >= (unread.get(key) ?? 0)) unread.delete(key);
-    if (unread.size === 0 || letters.size >= limit) break;
-  }
-  stop.abort();
+  for await (const { records } of readToEnd(log, [deadLetterTopic(topic)], signal ? { signal } : {}))
+    for (const record of records)
+      if (record.value === null) letters.delete(String(record.key));
+      else letters.set(String(record.key), parse(record));
   return [...letters.values()].slice(0, limit);
 }
 
+/**
+ * Removes letters for good: when it resolves, nobody finds them in the Log any more, and their bytes are gone from
+ * it (`Log.compact`). What is left for a while is a tombstone that names where they came from. Letters that are not
+ * there are ignored. A view that reads the same record again, because it is rebuilt, sets it aside again.
+ *
+ * Errors: those of `Log.append` and `Log.compact`; removing again goes on.
+ */
+export async function removeDeadLetters(
+  log: Log,
+  letters: readonly Origin[],
+  options: CompactOptions,
+): Promise<void> {
+  const partitions = await log.partitions([...new Set(letters.map((l) => deadLetterTopic(l.topic)))]);
+  const there = letters.filter((l) => partitions.has(deadLetterTopic(l.topic)));
+  if (there.length === 0) return;
+  const timestamp = Date.now();
+  await log.append(
+    there.map((letter) => {
+      const topic = deadLetterTopic(letter.topic);
+      const partition = letter.partition % (partitions.get(topic) ?? 1);
+      return { topic, partition, key: keyOf(letter), value: null, timestamp };
+    }),
+  );
+  await log.compact([...partitions.keys()], options);
+}
+
+const nothing = Buffer.alloc(0);
+
 function parse(record: StoredRecord): DeadLetter {
   const text = (name: string) => record.headers[`${prefix}${name}`]?.toString() ?? '';
+  const key = record.headers[`${prefix}key`];
   return {
     topic: text('topic'),
     partition: Number(text('partition')),
@@ -153,8 +182,8 @@ function parse(record: StoredRecord): DeadLetter {
     message: text('message'),
     attempts: Number(text('attempts')),
     time: Number(text('time')),
-    key: text('omitted') === 'key' ? null : record.key,
-    value: record.value,
+    key: key === undefined ? null : Buffer.from(key),
+    value: text('value') === '' ? record.value : null,
     headers: Object.fromEntries(Object.entries(record.headers).filter(([name]) => !name.startsWith(prefix))),
   };
 }

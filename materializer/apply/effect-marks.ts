@@ -1,5 +1,6 @@
 import type { Offset, PartitionKey } from '../../core/position.ts';
 import type { Log } from '../../log/log.ts';
+import { readToEnd } from '../../log/read-to-end.ts';
 
 /**
  * How far a view's changes were told to the outside, kept in the Log (`__<namespace>.effects`, compacted). A mark
@@ -18,20 +19,12 @@ export class EffectMarks {
 
   /** The next offset to be told; null when nothing ever was. */
   async read(partition: PartitionKey): Promise<Offset | null> {
-    const topic = this.#topic;
-    const range = (await this.#log.offsets([topic])).get(`${topic}/0`);
-    if (!range || range.end <= range.first) return null;
     const wanted = this.#key(partition);
     let mark: Offset | null = null;
-    const stop = new AbortController();
-    const request = { topics: [topic], from: async () => range.first, signal: stop.signal };
-    for await (const batch of this.#log.consume(request)) {
-      for (const { key, value } of batch.records)
+    for await (const { records } of readToEnd(this.#log, [this.#topic]))
+      for (const { key, value } of records)
         if (key && value && key.toString() === wanted)
           mark = Math.max(mark ?? 0, (JSON.parse(value.toString()) as { next: Offset }).next);
-      if (batch.next >= range.end) break;
-    }
-    stop.abort();
     return mark;
   }
 

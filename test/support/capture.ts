@@ -7,6 +7,7 @@ import { pump } from '../../connectors/source/pump.ts';
 import type { Lsn } from '../../core/lsn.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { Log, StoredRecord } from '../../log/log.ts';
+import { readToEnd } from '../../log/read-to-end.ts';
 import { decodeAvro } from './avro-decode.ts';
 
 export interface Capture {
@@ -58,18 +59,9 @@ export interface LoggedRecord extends StoredRecord {
 
 /** Every record that a topic holds now, per partition in order. */
 export async function recordsOf(log: Log, topic: string): Promise<LoggedRecord[]> {
-  const ranges = new Map([...(await log.offsets([topic]))].filter(([, r]) => r.end > r.first));
   const records: LoggedRecord[] = [];
-  if (ranges.size === 0) return records;
-  const stop = new AbortController();
-  const from = async (t: string, partition: number) => ranges.get(`${t}/${partition}`)?.first ?? 0;
-  for await (const batch of log.consume({ topics: [topic], from, signal: stop.signal })) {
-    for (const record of batch.records) records.push({ ...record, partition: batch.partition });
-    const key = `${batch.topic}/${batch.partition}`;
-    if (batch.next >= (ranges.get(key)?.end ?? 0)) ranges.delete(key);
-    if (ranges.size === 0) break;
-  }
-  stop.abort();
+  for await (const { partition, records: some } of readToEnd(log, [topic]))
+    for (const record of some) records.push({ ...record, partition });
   return records;
 }
 

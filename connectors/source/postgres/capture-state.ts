@@ -1,4 +1,5 @@
 import type { Log } from '../../../log/log.ts';
+import { readToEnd } from '../../../log/read-to-end.ts';
 
 /**
  * How far a table is: `snapshot` while it is read for the first time, `done` when everything of it is in the
@@ -58,19 +59,7 @@ export class CaptureState {
 export const stateTopic = (source: string): string => `__insideout.${source}`;
 
 async function readAll(log: Log, topic: string, tables: Map<string, TablePhase>): Promise<void> {
-  const range = (await log.offsets([topic])).get(`${topic}/0`);
-  if (!range || range.end <= range.first) return;
-  const stop = new AbortController();
-  for await (const batch of log.consume({
-    topics: [topic],
-    from: async () => range.first,
-    signal: stop.signal,
-  })) {
-    for (const record of batch.records) {
-      if (record.key && record.value)
-        tables.set(record.key.toString(), JSON.parse(record.value.toString()).phase);
-    }
-    if (batch.next >= range.end) break;
-  }
-  stop.abort();
+  for await (const { records } of readToEnd(log, [topic]))
+    for (const { key, value } of records)
+      if (key && value) tables.set(key.toString(), JSON.parse(value.toString()).phase);
 }

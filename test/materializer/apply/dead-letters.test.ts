@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { openMemoryStore } from '../../../connectors/sink/memory/memory-store.ts';
 import type { ViewStore } from '../../../connectors/sink/view-store.ts';
 import { InsideoutError } from '../../../core/errors.ts';
@@ -7,6 +8,7 @@ import type { Log, LogRecord } from '../../../log/log.ts';
 import {
   countDeadLetters,
   readDeadLetters,
+  removeDeadLetters,
   writeDeadLetters,
 } from '../../../materializer/apply/dead-letters.ts';
 import { silentObserver } from '../../../materializer/apply/observer.ts';
@@ -229,6 +231,59 @@ test('a record that was set aside again after a crash is listed once, and of man
     [4, 'w', 2, null],
   ]);
   expect(await readDeadLetters(log, topic, { limit: 1 })).toHaveLength(1);
+});
+
+test('removed letters are in no file any more, and the others stay, also those of tombstones', async () => {
+  const path = folder.path('removed');
+  const own = await openEmbeddedLog({ path: `${path}/log.db` });
+  onTestFinished(() => own.close());
+  const bytes = () =>
+    readdirSync(path)
+      .map((name) => readFileSync(`${path}/${name}`).toString('latin1'))
+      .join('');
+  const failed = (offset: number, record: { key: string; value: string | null; header?: string }) => ({
+    topic,
+    partition: 3,
+    view: 'v',
+    record: {
+      offset,
+      key: Buffer.from(record.key),
+      value: record.value === null ? null : Buffer.from(record.value),
+      headers: { op: record.header ?? 'u' },
+      timestamp: 0,
+    },
+    stage: 'decode' as const,
+    error: new InsideoutError('RECORD_UNDECODABLE', 'Noise.', { hint: 'Look.' }),
+    attempts: 1,
+  });
+  const erased = { key: 'alice-key', value: 'alice-value', header: 'alice-header' };
+  await writeDeadLetters(own, [failed(1, erased), failed(2, { key: 'bob-key', value: 'bob-value' })]);
+  // Set aside again after a crash, so that there are two records of the letter.
+  await writeDeadLetters(own, [failed(1, erased), failed(3, { key: 'carol-key', value: null })]);
+  const letters = await readDeadLetters(own, topic);
+  expect(bytes()).toContain('alice');
+  const { signal } = new AbortController();
+  await removeDeadLetters(own, [...letters.filter((l) => l.offset === 1), { ...letters[0]!, offset: 9 }], {
+    signal,
+  });
+  for (const gone of ['alice-key', 'alice-value', 'alice-header']) expect(bytes()).not.toContain(gone);
+  const read = async () =>
+    (await readDeadLetters(own, topic)).map((l) => [l.offset, String(l.key), l.value && String(l.value)]);
+  const others = [
+    [2, 'bob-key', 'bob-value'],
+    [3, 'carol-key', null],
+  ];
+  expect(await read()).toEqual(others);
+  expect(await countDeadLetters(own, topic)).toBe(2);
+  // The letter of a tombstone is none itself.
+  await own.clean(`${topic}.dlq`, { now: Date.now() + 48 * 3_600_000 });
+  expect(await read()).toEqual(others);
+});
+
+test('removing letters of a topic that has none does nothing', async () => {
+  const letter = { topic, partition: 0, offset: 1, view: 'v' };
+  await removeDeadLetters(log, [letter], { signal: new AbortController().signal });
+  expect(await log.partitions([`${topic}.dlq`])).toEqual(new Map());
 });
 
 test('a topic without dead letters reads as none', async () => {
