@@ -38,6 +38,16 @@ export interface ViewStore {
   /** Resolves when the store answers. */
   ping(): Promise<void>;
 
+  /**
+   * Makes the store's own files forget what was deleted, as far as can be done from here. Null when the bytes are
+   * gone; otherwise one sentence that says what may remain, until when, and how to mend it. May take as long as
+   * writing the whole store anew. Errors: `STORE_UNREACHABLE`, `STORE_AUTH`.
+   */
+  scrub(): Promise<string | null>;
+
+  /** Files on this machine that hold the views; empty when they are elsewhere. */
+  files(): readonly string[];
+
   close(): Promise<void>;
 }
 
@@ -77,6 +87,13 @@ export interface Generation {
    * does not write as well). `VIEW_CHECKPOINT_GAP` when `batch.from` is past the stored checkpoint.
    */
   apply(claim: Claim, batch: ViewBatch): Promise<void>;
+
+  /**
+   * Deletes rows whatever the checkpoint says, durably; a later change of the key (at or past the checkpoint when
+   * this was called) still applies. For rows that came back with a restored backup. Idempotent; keys without a row
+   * are ignored.
+   */
+  erase(keys: readonly Key[]): Promise<void>;
 
   /**
    * The row with this key, or null. Once the generation was dropped: Redis throws `VIEW_GENERATION_GONE`, SQLite

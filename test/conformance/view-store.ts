@@ -192,6 +192,45 @@ export function viewStoreConformance(
       expect((await g.checkpoint()).get(`${topic}/0`)).toBe(1);
     });
 
+    test('rows that are erased are gone whatever the checkpoint says, and no replay brings them back', async () => {
+      const g = await generationOf(freshView());
+      const claim = await g.claim(topic, 0);
+      const changes = [upsert(0, 1n, 'a'), upsert(1, 2n, 'b'), upsert(2, 3n, 'c')];
+      await g.apply(claim, batch(0, 3, changes));
+      await g.erase([[1n], [99n], [3n], [1n]]);
+      await g.erase([[1n]]);
+      await g.erase([]);
+      expect(await rowsOf(g)).toEqual([{ id: 2n, name: 'b' }]);
+      expect(await g.get([1n])).toBeNull();
+      expect(await g.checkpoint()).toEqual(new Map([[`${topic}/0`, 3]]));
+      await g.apply(claim, batch(0, 3, changes));
+      expect(await rowsOf(g)).toEqual([{ id: 2n, name: 'b' }]);
+    });
+
+    test('a change that comes after an erasure of its key applies', async () => {
+      const g = await generationOf(freshView());
+      const claim = await g.claim(topic, 0);
+      await g.apply(claim, batch(0, 2, [upsert(0, 1n, 'a'), upsert(1, 2n, null)]));
+      await g.erase([[1n], [2n]]);
+      await g.apply(claim, batch(2, 4, [upsert(2, 1n, 'again'), upsert(3, 2n, null)]));
+      expect(byId(await rowsOf(g))).toEqual([
+        { id: 1n, name: 'again' },
+        { id: 2n, name: null },
+      ]);
+    });
+
+    test('many rows are erased at once, by composite keys too', async () => {
+      const view = freshView({ columns: { a: 'text', b: 'int' }, key: ['a', 'b'] });
+      const g = await generationOf(view);
+      const keys = Array.from({ length: 2_500 }, (_, i): Key => [`k:${i % 3}`, i]);
+      const changes = keys.map((key, offset): ViewChange => {
+        return { op: 'upsert', offset, key, row: { a: key[0]!, b: key[1]! } };
+      });
+      await g.apply(await g.claim(topic, 0), batch(0, keys.length, changes));
+      await g.erase(keys.slice(1));
+      expect(await rowsOf(g)).toEqual([{ a: 'k:0', b: 0 }]);
+    });
+
     test('a batch that is wholly below the checkpoint, or overlaps it, changes only what is new', async () => {
       const g = await generationOf(freshView());
       const claim = await g.claim(topic, 0);

@@ -39,6 +39,8 @@ export function faulty(store: ViewStore, plan: Plan): ViewStore {
     promote: (moves) => store.promote(moves),
     drop: (view, id) => store.drop(view, id),
     ping: () => store.ping(),
+    scrub: () => store.scrub(),
+    files: () => store.files(),
     close: () => store.close(),
     async open(view, id) {
       const generation = await store.open(view, id);
@@ -49,6 +51,7 @@ export function faulty(store: ViewStore, plan: Plan): ViewStore {
         get: (key) => generation.get(key),
         getMany: (keys) => generation.getMany(keys),
         scan: () => generation.scan(),
+        erase: (keys) => generation.erase(keys),
         count: () => generation.count(),
         claim: (topic, partition) => around('claim', () => generation.claim(topic, partition)),
         apply: (claim, batch) => around('apply', () => generation.apply(claim, batch), batch),

@@ -58,6 +58,17 @@ export class CassandraGeneration implements Generation {
     if (!(await this.#claims.advance(claim, stored, batch.next))) throw fenced(this.view, batch);
   }
 
+  /** At a row's own write time, where a delete wins over the row and anything later wins over the delete. */
+  async erase(keys: readonly Key[]): Promise<void> {
+    await windowed(keys, width, async (key) => {
+      const found = await this.#connection.run(this.#statements.written, this.#statements.key(key));
+      const written = found.first()?.written as bigint | null | undefined;
+      if (written === null || written === undefined) return;
+      const { cql, params } = this.#statements.remove(key, written);
+      await this.#connection.run(cql, params);
+    });
+  }
+
   async get(key: Key): Promise<Row | null> {
     const found = (await this.#connection.run(this.#statements.get, this.#statements.key(key))).first();
     return found ? fromCql(found, this.view.columns) : null;

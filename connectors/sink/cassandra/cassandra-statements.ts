@@ -16,10 +16,14 @@ export interface Statements {
   readonly scan: string;
   /** The keys with `partition` and `written`, the write time of the row. */
   readonly keys: string;
+  /** `written`, the write time of the row with a key. */
+  readonly written: string;
   /** Fails when the table is gone. */
   readonly probe: string;
   key(key: Key): unknown[];
   write(change: RowChange, partition: number): Statement;
+  /** Deletes what was written at that time or before. */
+  remove(key: Key, written: bigint): Statement;
 }
 
 /**
@@ -48,8 +52,10 @@ export function statementsOf(table: string, view: ViewShape): Statements {
     keys:
       `SELECT ${view.key.map((name, i) => `${quote(name)} AS k${i}`).join(', ')}, ` +
       `${partitionColumn} AS partition, WRITETIME(${partitionColumn}) AS written FROM ${table}`,
+    written: `SELECT WRITETIME(${partitionColumn}) AS written FROM ${table} WHERE ${where}`,
     probe: `SELECT ${partitionColumn} FROM ${table} LIMIT 1`,
     key,
+    remove: (values, written) => ({ cql: remove, params: [written, ...key(values)] }),
     write(change, partition) {
       const keyValues = key(change.key);
       const at = writeTime(change.offset);

@@ -4,6 +4,7 @@ import type { Generation, Promotion, ViewStore } from '../view-store.ts';
 import { CassandraClaims } from './cassandra-claims.ts';
 import { CassandraConnection, type CassandraOptions } from './cassandra-connection.ts';
 import { CassandraGeneration } from './cassandra-generation.ts';
+import { remainder } from './cassandra-remainder.ts';
 import { createSchema, rowsDefinition, type Tables } from './cassandra-schema.ts';
 
 export type { CassandraOptions } from './cassandra-connection.ts';
@@ -112,6 +113,14 @@ class CassandraStore implements ViewStore {
 
   async ping(): Promise<void> {
     await this.#connection.run('SELECT key FROM system.local');
+  }
+
+  scrub(): Promise<string | null> {
+    return remainder(this.#connection, this.#tables.keyspace);
+  }
+
+  files(): readonly string[] {
+    return [];
   }
 
   close(): Promise<void> {

@@ -35,6 +35,8 @@ export function openMemoryStore(): ViewStore {
       generations.get(view)?.delete(id);
     },
     ping: async () => {},
+    scrub: async () => null,
+    files: () => [],
     close: async () => {},
   };
 }
@@ -85,6 +87,10 @@ class MemoryGeneration implements Generation {
     this.#dropped = true;
     this.#checkpoints.clear();
     this.#rows.clear();
+  }
+
+  async erase(keys: readonly Key[]): Promise<void> {
+    for (const key of keys) this.#rows.delete(encodeArray(key));
   }
 
   async get(key: Key): Promise<Row | null> {

@@ -12,7 +12,7 @@ import { answer, applyScript, claimScript, truncateScript } from './redis-script
 
 /** Chunks on their way: while Redis works on one, the next is encoded. */
 const maxInFlight = 3;
-/** Redis answers one MGET before it does anything else. */
+/** Redis answers one MGET or UNLINK before it does anything else. */
 const keysAtOnce = 1_000;
 
 export class RedisGeneration implements Generation {
@@ -66,6 +66,14 @@ export class RedisGeneration implements Generation {
       if (stored < batch.from) throw gap(this.view, batch, stored);
       if (stored >= batch.next) return;
     }
+  }
+
+  async erase(keys: readonly Key[]): Promise<void> {
+    for (let from = 0; from < keys.length; from += keysAtOnce)
+      await this.#redis.send(
+        'UNLINK',
+        keys.slice(from, from + keysAtOnce).map((key) => this.#encoding.name(key)),
+      );
   }
 
   async get(key: Key): Promise<Row | null> {

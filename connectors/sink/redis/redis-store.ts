@@ -7,6 +7,7 @@ import { RedisGeneration } from './redis-generation.ts';
 import { type RedisNames, redisNames } from './redis-names.ts';
 import { scanSlices } from './redis-scan.ts';
 import { dropScript, forgetScript, openScript, promoteScript, unlinkScript } from './redis-scripts.ts';
+import { scrubRedis } from './redis-scrub.ts';
 
 export interface RedisStoreOptions {
   /** `redis://user:password@host:port/database`, or `rediss://` for TLS. */
@@ -89,6 +90,14 @@ class RedisStore implements ViewStore {
 
   async ping(): Promise<void> {
     await this.#redis.send('PING');
+  }
+
+  async scrub(): Promise<string | null> {
+    return scrubRedis(this.#redis);
+  }
+
+  files(): readonly string[] {
+    return [];
   }
 
   async close(): Promise<void> {

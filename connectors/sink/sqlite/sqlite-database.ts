@@ -33,6 +33,19 @@ export function openDatabase(path: string): Database.Database {
   }
 }
 
+/**
+ * A transaction that is on the disk when it returns, with all that were committed before it, whatever becomes of
+ * the machine: https://www.sqlite.org/pragma.html#pragma_synchronous
+ */
+export function durably(db: Database.Database, work: () => void): void {
+  db.pragma('synchronous = FULL');
+  try {
+    db.transaction(work).immediate();
+  } finally {
+    db.pragma('synchronous = NORMAL');
+  }
+}
+
 /** https://www.sqlite.org/rescode.html */
 export function classifySqlite(error: unknown, path: string): InsideoutError {
   if (error instanceof InsideoutError) return error;

@@ -17,9 +17,6 @@ export const firstSlice = 500;
 const largestSlice = 5_000;
 const longestSliceMs = 20;
 
-/** So long at least is the file left to others between two slices, and as long as the slice took: they poll. */
-export const shortestPauseMs = 5;
-
 /** The size of the next slice: rows may be of any width, and what others wait for is the time. */
 export function nextSlice(rows: number, tookMs: number): number {
   if (tookMs > longestSliceMs) return Math.max(1, rows >> 1);

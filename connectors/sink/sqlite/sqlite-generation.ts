@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import type { Checkpoint } from '../../../core/position.ts';
 import { partitionKey } from '../../../core/position.ts';
@@ -5,8 +6,11 @@ import type { Row, Value } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
 import { fenced, gap, gone } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
-import { classifySqlite, closed } from './sqlite-database.ts';
+import { classifySqlite, closed, durably } from './sqlite-database.ts';
 import { fromSqlite, quote, sqliteType, type ToSqlite, toSqlite } from './sqlite-values.ts';
+
+/** So long at least is the file left to others between two slices of long work: they poll. */
+export const shortestPauseMs = 5;
 
 export const tableOf = (view: string, id: GenerationId): string => quote(`${view}__g${id}`);
 
@@ -25,6 +29,9 @@ export function tableDdl(view: ViewShape, id: GenerationId): string {
   const constraint = rowid ? '' : `, PRIMARY KEY (${view.key.map(quote).join(', ')})`;
   return `create table if not exists ${tableOf(view.name, id)} (${columns.join(', ')}, "_partition" INTEGER NOT NULL${constraint})${rowid ? ' STRICT' : ' WITHOUT ROWID, STRICT'}`;
 }
+
+/** Others write between two steps of an erasure. */
+const erasedAtOnce = 500;
 
 interface Statements {
   readonly upsert: Database.Statement;
@@ -88,6 +95,16 @@ export class SqliteGeneration implements Generation {
 
   async apply(claim: Claim, batch: ViewBatch): Promise<void> {
     this.#guard(() => this.#apply(claim, batch));
+  }
+
+  async erase(keys: readonly Key[]): Promise<void> {
+    const remove = (some: readonly Key[]) => {
+      for (const key of some) this.#sql.remove.run(key.map((value, i) => this.#keyBinders[i]!(value)));
+    };
+    for (let from = 0; from < keys.length; from += erasedAtOnce) {
+      this.#guard(() => durably(this.#db, () => remove(keys.slice(from, from + erasedAtOnce))));
+      await wait(shortestPauseMs);
+    }
   }
 
   async get(key: Key): Promise<Row | null> {

@@ -1,16 +1,20 @@
+import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
 import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
 import { classifySqlite, closed, openDatabase } from './sqlite-database.ts';
-import { dropped, firstSlice, markDropped, nextSlice, shortestPauseMs, sliceOf } from './sqlite-drop.ts';
-import { SqliteGeneration, tableDdl, tableOf } from './sqlite-generation.ts';
+import { dropped, firstSlice, markDropped, nextSlice, sliceOf } from './sqlite-drop.ts';
+import { SqliteGeneration, shortestPauseMs, tableDdl, tableOf } from './sqlite-generation.ts';
+import { scrubFile } from './sqlite-scrub.ts';
 import { quote } from './sqlite-values.ts';
 
 export interface SqliteStoreOptions {
   /** The file; its folder is created. */
   readonly path: string;
+  /** How long `scrub` waits for those who hold the file. Default 10,000 ms. */
+  readonly patienceMs?: number | undefined;
 }
 
 /**
@@ -19,16 +23,18 @@ export interface SqliteStoreOptions {
  * atomically when another generation is promoted.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<ViewStore> {
-  return new SqliteStore(openDatabase(options.path), options.path);
+  return new SqliteStore(openDatabase(options.path), options);
 }
 
 class SqliteStore implements ViewStore {
   readonly #db: Database.Database;
   readonly #path: string;
+  readonly #patienceMs: number;
 
-  constructor(db: Database.Database, path: string) {
+  constructor(db: Database.Database, options: SqliteStoreOptions) {
     this.#db = db;
-    this.#path = path;
+    this.#path = options.path;
+    this.#patienceMs = options.patienceMs ?? 10_000;
   }
 
   async open(view: ViewShape, id: GenerationId): Promise<Generation> {
@@ -72,6 +78,15 @@ class SqliteStore implements ViewStore {
 
   async ping(): Promise<void> {
     this.#guard(() => this.#db.prepare('select 1').get());
+  }
+
+  async scrub(): Promise<string | null> {
+    if (!this.#db.open) throw closed(this.#path);
+    return scrubFile(this.#path, this.#patienceMs);
+  }
+
+  files(): readonly string[] {
+    return ['', '-wal', '-journal'].map((ending) => resolve(this.#path) + ending);
   }
 
   async close(): Promise<void> {
