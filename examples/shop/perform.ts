@@ -27,8 +27,9 @@ export async function perform(
   const folder = mkdtempSync(join(tmpdir(), 'insideout-demo-'));
   const cleanUp: (() => unknown)[] = [() => rmSync(folder, { recursive: true, force: true })];
   const interrupted = new AbortController();
+  // npm and the loader pass on what the terminal has sent already: a second one must not cut off the cleaning.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => interrupted.abort(new Error('interrupted')));
+    process.on(signal, () => interrupted.abort(new Error('interrupted')));
   let failure: { error: unknown } | null = null;
   try {
     await demo({
