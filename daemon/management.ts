@@ -15,7 +15,7 @@ import {
 import { type PlannedView, planViews } from '../materializer/generations/plan.ts';
 import { movePointers, replacedBy, settlePromotions } from '../materializer/generations/promote.ts';
 import { retire } from '../materializer/generations/retire.ts';
-import { stage } from '../materializer/generations/stage.ts';
+import { readsWhatIsSeen, stage } from '../materializer/generations/stage.ts';
 import { withFed } from '../materializer/generations/with-fed.ts';
 import { fingerprint } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
@@ -86,7 +86,8 @@ export class Management {
     const fits =
       epochs.size === 1 &&
       whole.length === views.length &&
-      views.every((v) => building.some((e) => e.view === v.shape.name && e.fingerprint === fingerprint(v)));
+      views.every((v) => building.some((e) => e.view === v.shape.name && e.fingerprint === fingerprint(v))) &&
+      building.every((entry) => readsWhatIsSeen(entry, building, catalog.state));
     if (fits) return { entries: inFeedingOrder(building), resumed: true };
     if (whole.length > 0) await retire(whole, { catalog, log: this.log, store: stores.get, signal });
     const taken = new Map<string, GenerationId>();

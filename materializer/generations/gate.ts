@@ -9,6 +9,7 @@ import { entryOf, type GenerationEntry } from './catalog-state.ts';
 import { type Comparison, compareGenerations } from './compare.ts';
 import type { GateFigures } from './events.ts';
 import { type GenerationProgress, lagOf, progressOf, reached, type StoreOf } from './progress.ts';
+import { readsWhatIsSeen } from './stage.ts';
 
 export interface GateOptions {
   /** The generations that are to be promoted together, every one behind the one that feeds it. */
@@ -49,7 +50,9 @@ const reportSettleMs = 1_000;
  */
 export async function passGate(options: GateOptions): Promise<GateReport[]> {
   const blues = await Promise.all(options.entries.map((entry) => blueOf(entry, options)));
+  for (const entry of options.entries) checkFeed(entry, options);
   const missing = await settle(options, blues);
+  for (const entry of options.entries) checkFeed(entry, options);
   const reports: GateReport[] = [];
   for (const [i, entry] of options.entries.entries())
     reports.push(await judge(entry, { blue: blues[i]!, missing: missing.get(entry.view)!, options }));
@@ -217,6 +220,17 @@ function isChanged(entry: GenerationEntry, options: GateOptions): boolean {
   if (active?.fingerprint !== entry.fingerprint) return true;
   const upstream = options.entries.find((e) => e.output === entry.input);
   return upstream ? isChanged(upstream, options) : false;
+}
+
+/** What is fed by a generation that readers do not see would show another epoch than what feeds it. */
+function checkFeed(entry: GenerationEntry, { entries, catalog }: GateOptions): void {
+  if (readsWhatIsSeen(entry, entries, catalog.state)) return;
+  const { view, generation, input } = entry;
+  throw new InsideoutError(
+    'CATALOG_CONFLICT',
+    `Generation ${generation} of "${view}" is fed by ${input}, which is not what readers see.`,
+    { hint: `Run \`insideout rebuild ${view}\` again: it is built anew from what readers see.` },
+  );
 }
 
 const retired = ({ view, generation }: GenerationEntry): InsideoutError =>

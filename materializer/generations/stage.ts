@@ -66,6 +66,19 @@ function originOf(view: ViewDefinition, feeding: StagedGeneration | null): Stage
   };
 }
 
+/**
+ * True when what feeds the generation is a source, what readers see, or among those that it is promoted with. It
+ * stops being so when readers are moved from what feeds it while it is built.
+ */
+export function readsWhatIsSeen(
+  entry: StagedGeneration,
+  together: readonly StagedGeneration[],
+  state: CatalogState,
+): boolean {
+  const feeding = state.generations.find((g) => g.output === entry.input);
+  return !feeding || feeding.state === 'active' || together.some((other) => other.output === entry.input);
+}
+
 /** True when the view that feeds this one has a generation to read, or a topic feeds it. */
 export function canBeFed(view: ViewDefinition, state: CatalogState): boolean {
   const upstream = upstreamOf(view.from);

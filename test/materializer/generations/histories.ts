@@ -4,6 +4,7 @@ import { isInsideoutError } from '../../../core/errors.ts';
 import { activeOf } from '../../../materializer/generations/catalog-state.ts';
 import { settlePromotions } from '../../../materializer/generations/promote.ts';
 import { due, retire } from '../../../materializer/generations/retire.ts';
+import { readsWhatIsSeen } from '../../../materializer/generations/stage.ts';
 import { type Change, configs, type ViewName, viewNames } from './family.ts';
 import { type Place, World } from './world.ts';
 
@@ -139,6 +140,7 @@ async function take(world: World, at: Step): Promise<void> {
       const { catalog, stores } = management;
       await settlePromotions(catalog, stores.get);
       const entries = ifAny(() => management.building(at.view));
+      if (!entries.every((e) => readsWhatIsSeen(e, entries, catalog.state))) return;
       if (entries.length === 0) return;
       const store = await stores.get('stored');
       const moves = await Promise.all(
@@ -166,6 +168,13 @@ async function promote(world: World, { view: name, force }: { view: ViewName; fo
   const entries = ifAny(() => management.building(name));
   if (entries.length === 0) return;
   for (const e of entries) await (await stores.get('stored')).open(e.shape, e.generation);
+  // Readers were moved from what feeds it: it is no longer for promotion, forced or not.
+  if (!entries.every((e) => readsWhatIsSeen(e, entries, catalog.state))) {
+    await expect(management.gate(entries, { force, waitMs: 0, signal: world.signal })).rejects.toMatchObject({
+      code: 'CATALOG_CONFLICT',
+    });
+    return;
+  }
   const wishes = { force, waitMs: force ? 0 : 20_000, signal: world.signal };
   const reports = await management.gate(entries, wishes);
   if (!force)

@@ -185,7 +185,14 @@ export class World {
         20,
       );
     }
-    const { generations } = (await this.operator()).catalog.state;
+    const { state } = (await this.operator()).catalog;
+    const { generations } = state;
+    for (const [upstream, view] of [
+      ['card', 'labels'],
+      ['labels', 'tags'],
+    ] as const)
+      if (activeOf(state, view)?.input !== activeOf(state, upstream)?.output)
+        throw new Error(`readers of ${view} see what another generation of ${upstream} makes`);
     for (const entry of generations) {
       if (entry.state === 'retired' || entry.state === 'retiring') continue;
       const wanted = texts(entry.shape, this.expected(entry, generations).values());
