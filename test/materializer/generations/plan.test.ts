@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { closureOf, inOrder } from '../../../materializer/dependencies.ts';
 import type { CatalogState } from '../../../materializer/generations/catalog-state.ts';
 import { planViews } from '../../../materializer/generations/plan.ts';
-import { stage } from '../../../materializer/generations/stage.ts';
+import { readsWhatIsSeen, stage } from '../../../materializer/generations/stage.ts';
 import {
   defineView,
   fingerprint,
@@ -68,6 +68,30 @@ test('a view in the middle is rebuilt from the generation that readers see of wh
     ['middle', 'insideout.view.base.g1'],
     ['last', 'insideout.view.middle.g2'],
   ]);
+});
+
+test('what feeds a generation must be what readers see, or come along with it', () => {
+  const config = chain();
+  const building = after(
+    (state) => staging(state, stageAll(config, state), 'first'),
+    promoted(
+      config.map((v) => [v.shape.name, null, 1]),
+      'first',
+    ),
+    (state) => staging(state, stageAll(closureOf(config, 'middle'), state)),
+  );
+  const together = building.generations.filter((g) => g.state === 'building');
+  expect(together.map((g) => [g.view, readsWhatIsSeen(g, together, building)])).toEqual([
+    ['middle', true],
+    ['last', true],
+  ]);
+  expect(readsWhatIsSeen(together[1]!, [], building)).toBe(false);
+  // Readers are moved to another generation of what feeds the first of them.
+  const moved = {
+    ...building,
+    generations: building.generations.map((g) => (g.view === 'base' ? { ...g, state: 'grace' as const } : g)),
+  };
+  expect(together.map((g) => readsWhatIsSeen(g, together, moved))).toEqual([false, true]);
 });
 
 test('a number that the store knows is not used again', () => {
