@@ -62,7 +62,7 @@ export class ConnectFolder {
     ];
     args.push('-XX:InitiatingHeapOccupancyPercent=35');
     args.push(
-      `-Dlog4j2.configurationFile=${join(peersFolder, 'log4j2.yaml')}`,
+      `-Dlog4j2.configurationFile=${join(peersFolder, 'log4j2.xml')}`,
       '-cp',
       join(this.#worker, '*'),
     );

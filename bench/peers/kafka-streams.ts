@@ -16,7 +16,7 @@ export async function globalTable(topic: string, records: number): Promise<Side>
   const folder = mkdtempSync(join(benchFolder, 'work', 'streams-'));
   await promisify(execFile)('javac', ['-cp', jars, '-d', folder, join(peersFolder, 'GlobalTable.java')]);
   const output = join(folder, 'output.log');
-  const logging = `-Dlog4j2.configurationFile=${join(peersFolder, 'log4j2.yaml')}`;
+  const logging = `-Dlog4j2.configurationFile=${join(peersFolder, 'log4j2.xml')}`;
   const args = ['-Xms256m', '-Xmx2g', logging, '-cp', `${jars}:${folder}`, 'GlobalTable'];
   args.push(kafkaAddress, topic, join(folder, 'state'), `bench-${process.pid}-${Date.now()}`);
   const worker = startJava(args, output);
