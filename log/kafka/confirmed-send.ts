@@ -1,15 +1,16 @@
 import { CompressionTypes, type Producer, type TopicMessages } from 'kafkajs';
 import { InsideoutError } from '../../core/errors.ts';
+import type { Request } from './batch-producer.ts';
 
 export interface ConfirmedSend {
-  readonly topicMessages: TopicMessages[];
+  readonly request: Request;
   readonly compression: 'none' | 'gzip';
 }
 
 /** Sends one request by a producer or within a transaction, and fails unless every partition was confirmed. */
-export async function sendConfirmed(to: Pick<Producer, 'sendBatch'>, request: ConfirmedSend): Promise<void> {
-  const { topicMessages } = request;
-  const compression = request.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None;
+export async function sendConfirmed(to: Pick<Producer, 'sendBatch'>, send: ConfirmedSend): Promise<void> {
+  const topicMessages = messagesOf(send.request);
+  const compression = send.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None;
   const answers = await to.sendBatch({ topicMessages, acks: -1, compression });
   const confirmed = new Set(answers.map((answer) => `${answer.topicName}/${answer.partition}`));
   // kafkajs leaves out a partition whose leader moved, while a request was repeated, to a broker that had
@@ -24,6 +25,24 @@ export async function sendConfirmed(to: Pick<Producer, 'sendBatch'>, request: Co
             hint: 'Its leader moved; the append is repeated.',
           },
         );
+}
+
+function messagesOf({ partitions }: Request): TopicMessages[] {
+  const topics = new Map<string, TopicMessages>();
+  for (const records of partitions.values()) {
+    const { topic } = records[0]!;
+    const into = topics.get(topic) ?? { topic, messages: [] };
+    topics.set(topic, into);
+    for (const { partition, key, value, timestamp, headers } of records)
+      into.messages.push({
+        partition,
+        key,
+        value,
+        timestamp: String(timestamp),
+        ...(headers ? { headers: headers as Record<string, Buffer | string> } : {}),
+      });
+  }
+  return [...topics.values()];
 }
 
 /** Every record says which partition it goes to. */

@@ -1,7 +1,9 @@
-import type { Kafka, Producer } from 'kafkajs';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Kafka } from 'kafkajs';
 import type { InsideoutError } from '../../core/errors.ts';
 import type { LogRecord } from '../log.ts';
-import { explicitPartitioner, sendConfirmed } from './confirmed-send.ts';
+import { BatchProducer, type Request } from './batch-producer.ts';
+import { mayPass } from './kafka-errors.ts';
 import { type ExistingTopics, ProducerTopics } from './producer-topics.ts';
 import { requests } from './requests.ts';
 
@@ -11,28 +13,50 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+/** A request, and whose records are all stored once it is. */
+interface Chunk {
+  readonly request: Request;
+  readonly topics: ReadonlySet<string>;
+  readonly done: readonly Waiting[];
+}
+
+/** What of a producer is used. */
+export type Producer = Pick<BatchProducer, 'send' | 'mayFollow' | 'close'>;
+
 export interface AppenderParts {
   readonly kafka: Kafka;
   readonly compression: 'none' | 'gzip';
   /** Reads max.message.bytes of the topics, and answers for each of them. */
   limits(topics: ReadonlySet<string>): Promise<(topic: string) => number>;
   readonly existing: ExistingTopics;
+  /** Default: a producer on a cluster of its own. */
+  readonly connect?: () => Promise<Producer>;
+  /** Pauses before further attempts, milliseconds. Default: eight, from 0.05 to 5 seconds. */
+  readonly pauses?: readonly number[];
 }
 
+/** While the broker writes one request the next is encoded, and one more is on its way. */
+const maxInFlight = 3;
+const pauses = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000];
+
 /**
- * Appends with the idempotent producer, one call under way at a time. That is the only order-proof way:
- * kafkajs takes a failed batch's sequence numbers back before it sends it again, so another call's batch could
- * go first and be accepted. What is appended meanwhile gathers and goes out together, so throughput does not
- * depend on the latency of a request (docs/adr/0001-kafka-ordering.md).
+ * Appends with an idempotent producer, a few requests in flight. When one fails with what may pass, everything
+ * that is not confirmed is sent again in order, by a new producer (go back n), so nothing overtakes what was lost:
+ * docs/adr/0001-kafka-ordering.md. What is appended meanwhile gathers and goes out together.
  */
 export class KafkaAppender {
   readonly #parts: AppenderParts;
   readonly #topics: ProducerTopics;
   #waiting: Waiting[] = [];
+  #chunks: Chunk[] = [];
+  #inFlight: { readonly chunk: Chunk; readonly sent: Promise<void> }[] = [];
   #sending: Promise<void> | null = null;
-  #producer: Promise<Producer> | null = null;
+  #arrived: () => void = () => {};
+  #producer: Producer | null = null;
   #discarded: Promise<void> = Promise.resolve();
   #failed: InsideoutError | null = null;
+  /** In a row, since the last answer that was well. */
+  #failures = 0;
 
   constructor(parts: AppenderParts) {
     this.#parts = parts;
@@ -43,6 +67,7 @@ export class KafkaAppender {
     if (this.#failed) return Promise.reject(this.#failed);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ records, resolve, reject });
+      this.#arrived();
       this.#sending ??= this.#send();
     });
   }
@@ -60,28 +85,90 @@ export class KafkaAppender {
   }
 
   async #send(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      const topics = new Set<string>();
-      for (const { records } of waiting) for (const { topic } of records) topics.add(topic);
+    while (this.#waiting.length + this.#chunks.length + this.#inFlight.length > 0) {
       try {
-        const limit = await this.#parts.limits(topics);
-        const producer = await this.#producerFor(topics);
-        const records = waiting.length === 1 ? waiting[0]!.records : waiting.flatMap((w) => w.records);
-        for (const topicMessages of requests(records, limit))
-          await sendConfirmed(producer, { topicMessages, compression: this.#parts.compression });
-        for (const { resolve } of waiting) resolve();
+        await this.#step();
       } catch (error) {
+        const topics = await this.#goBack();
+        const pause = (this.#parts.pauses ?? pauses)[this.#failures++];
+        if (pause !== undefined && mayPass(error)) {
+          await wait(pause);
+          continue;
+        }
+        this.#failures = 0;
         this.#failed = await this.#topics.classify(error, topics, 'appending records');
-        // The broker may have taken what failed here. With the same producer id it would then take the next
-        // batch, which gets the same sequence numbers, for a repetition, and confirm it without writing it.
-        this.#discard();
-        for (const { reject } of [...waiting, ...this.#waiting]) reject(this.#failed);
-        this.#waiting = [];
+        this.#rejectAll(this.#failed);
       }
     }
     this.#sending = null;
+  }
+
+  /** Sends what may be sent, or waits for an answer or for more to send. Throws the first failure. */
+  async #step(): Promise<void> {
+    if (this.#chunks.length === 0 && this.#waiting.length > 0 && this.#inFlight.length < maxInFlight)
+      await this.#cut();
+    const next = this.#chunks[0];
+    if (next && this.#inFlight.length < maxInFlight) {
+      const producer = this.#inFlight.length === 0 ? await this.#producerFor(next.topics) : this.#producer;
+      if (
+        producer &&
+        (this.#inFlight.length === 0 || (this.#knows(next) && producer.mayFollow(next.request)))
+      ) {
+        this.#chunks.shift();
+        const sent = producer.send(next.request);
+        sent.catch(() => {});
+        this.#inFlight.push({ chunk: next, sent });
+        return;
+      }
+    }
+    const oldest = this.#inFlight[0];
+    if (!oldest) return;
+    const more = new Promise<'more'>((resolve) => {
+      this.#arrived = () => resolve('more');
+    });
+    // Something that arrives may leave at once while there is room; otherwise only an answer makes room.
+    const full = next !== undefined || this.#inFlight.length >= maxInFlight;
+    if ((await (full ? oldest.sent : Promise.race([oldest.sent, more]))) === 'more') return;
+    this.#inFlight.shift();
+    this.#failures = 0;
+    for (const { resolve } of oldest.chunk.done) resolve();
+  }
+
+  async #cut(): Promise<void> {
+    const waiting = this.#waiting;
+    const topics = new Set<string>();
+    for (const { records } of waiting) for (const { topic } of records) topics.add(topic);
+    const limit = await this.#parts.limits(topics);
+    this.#waiting = this.#waiting.slice(waiting.length);
+    const records = waiting.length === 1 ? waiting[0]!.records : waiting.flatMap((w) => w.records);
+    const all = [...requests(records, limit)];
+    all.forEach((request, i) => {
+      this.#chunks.push({ request, topics, done: i === all.length - 1 ? waiting : [] });
+    });
+  }
+
+  /** Everything that is not confirmed is to be sent again, by another producer, once all answers are in. */
+  async #goBack(): Promise<ReadonlySet<string>> {
+    await Promise.allSettled(this.#inFlight.map(({ sent }) => sent));
+    this.#chunks = [...this.#inFlight.map(({ chunk }) => chunk), ...this.#chunks];
+    this.#inFlight = [];
+    this.#discard();
+    const topics = new Set<string>();
+    for (const chunk of this.#chunks) for (const topic of chunk.topics) topics.add(topic);
+    for (const { records } of this.#waiting) for (const { topic } of records) topics.add(topic);
+    return topics;
+  }
+
+  #rejectAll(error: InsideoutError): void {
+    const doomed = [...this.#chunks.flatMap(({ done }) => done), ...this.#waiting];
+    this.#chunks = [];
+    this.#waiting = [];
+    for (const { reject } of doomed) reject(error);
+  }
+
+  /** True when the producer in use was given all of these topics. */
+  #knows({ topics }: Chunk): boolean {
+    return this.#topics.has(topics);
   }
 
   async #producerFor(topics: ReadonlySet<string>): Promise<Producer> {
@@ -89,7 +176,8 @@ export class KafkaAppender {
       this.#discard();
       await this.#topics.add(topics);
     }
-    this.#producer ??= connect(this.#parts.kafka);
+    const { kafka, compression, connect = () => BatchProducer.connect(kafka, compression) } = this.#parts;
+    this.#producer ??= await connect();
     return this.#producer;
   }
 
@@ -97,22 +185,6 @@ export class KafkaAppender {
     const producer = this.#producer;
     this.#producer = null;
     this.#topics.clear();
-    if (producer)
-      this.#discarded = producer.then(
-        (connected) => connected.disconnect().catch(() => {}),
-        () => {},
-      );
+    if (producer) this.#discarded = producer.close();
   }
-}
-
-async function connect(kafka: Kafka): Promise<Producer> {
-  const producer = kafka.producer({
-    idempotent: true,
-    maxInFlightRequests: 1,
-    allowAutoTopicCreation: false,
-    createPartitioner: explicitPartitioner,
-    retry: { initialRetryTime: 50, retries: 8, maxRetryTime: 5_000 },
-  });
-  await producer.connect();
-  return producer;
 }

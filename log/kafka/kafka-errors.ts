@@ -62,6 +62,10 @@ export function isCoordinatorComing(error: unknown): boolean {
   );
 }
 
+/** True for failures that may be gone at the next attempt, a topic that others have only just created among them. */
+export const mayPass = (error: unknown): boolean =>
+  isTopicMissing(error) || classifyKafka(error, '').code === 'LOG_UNREACHABLE';
+
 /** True when a topic is not there, or not yet. */
 export function isTopicMissing(error: unknown): boolean {
   return chain(error).some(({ type }) => type === 'UNKNOWN_TOPIC_OR_PARTITION');

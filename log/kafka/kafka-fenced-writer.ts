@@ -97,8 +97,8 @@ export class KafkaFencedWriter implements FencedWriter {
       const limit = await this.#parts.limits(topics);
       const transaction = await this.#producer.transaction();
       try {
-        for (const topicMessages of requests(records, limit))
-          await sendConfirmed(transaction, { topicMessages, compression: this.#parts.compression });
+        for (const request of requests(records, limit))
+          await sendConfirmed(transaction, { request, compression: this.#parts.compression });
         await transaction.commit();
       } catch (error) {
         await abort(transaction);

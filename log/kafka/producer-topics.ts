@@ -27,6 +27,12 @@ export class ProducerTopics {
     return true;
   }
 
+  /** True when the producer was given records for all of these. */
+  has(topics: ReadonlySet<string>): boolean {
+    for (const topic of topics) if (!this.#known.has(topic)) return false;
+    return true;
+  }
+
   /** For the producer that takes the place of the one before. */
   clear(): void {
     this.#known.clear();

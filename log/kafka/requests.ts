@@ -1,5 +1,6 @@
-import type { TopicMessages } from 'kafkajs';
+import { type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { LogRecord } from '../log.ts';
+import type { Request } from './batch-producer.ts';
 
 /** What a request holds in all; a broker takes 100 MiB (socket.request.max.bytes). */
 const maxRequestBytes = 8 << 20;
@@ -10,6 +11,12 @@ const batchOverhead = 80;
 const recordOverhead = 40;
 const headerOverhead = 10;
 
+interface Filling {
+  readonly records: LogRecord[];
+  bytes: number;
+  readonly room: number;
+}
+
 /**
  * Cuts records into requests that a broker takes, in order within each partition. `limit` is a topic's
  * max.message.bytes. A record that alone is larger goes alone: compressed it may still fit.
@@ -17,41 +24,42 @@ const headerOverhead = 10;
 export function* requests(
   records: Iterable<LogRecord>,
   limit: (topic: string) => number,
-): Generator<TopicMessages[]> {
-  let topics = new Map<string, TopicMessages>();
-  let bytesOf = new Map<string, number>();
+): Generator<Request> {
+  let partitions = new Map<PartitionKey, Filling>();
+  // Looked up by topic and number, since a text for each record would cost more than everything else here.
+  let byTopic = new Map<string, (Filling | undefined)[]>();
   let bytes = 0;
   for (const record of records) {
     const size = sizeOf(record);
-    const partition = `${record.topic}/${record.partition}`;
-    const inPartition = bytesOf.get(partition) ?? batchOverhead;
-    const room = Math.min(limit(record.topic), maxPartitionBytes);
-    if (
-      bytes > 0 &&
-      (bytes + size > maxRequestBytes || (bytesOf.has(partition) && inPartition + size > room))
-    ) {
-      yield [...topics.values()];
-      topics = new Map();
-      bytesOf = new Map();
+    const filling = byTopic.get(record.topic)?.[record.partition];
+    if (bytes > 0 && (bytes + size > maxRequestBytes || (filling && filling.bytes + size > filling.room))) {
+      yield requestOf(partitions);
+      partitions = new Map();
+      byTopic = new Map();
       bytes = 0;
     }
-    let topic = topics.get(record.topic);
-    if (!topic) {
-      topic = { topic: record.topic, messages: [] };
-      topics.set(record.topic, topic);
+    let into = byTopic.get(record.topic)?.[record.partition];
+    if (!into) {
+      into = {
+        records: [],
+        bytes: batchOverhead,
+        room: Math.min(limit(record.topic), maxPartitionBytes),
+      };
+      partitions.set(partitionKey(record.topic, record.partition), into);
+      const ofTopic = byTopic.get(record.topic) ?? [];
+      byTopic.set(record.topic, ofTopic);
+      ofTopic[record.partition] = into;
     }
-    topic.messages.push({
-      partition: record.partition,
-      key: record.key,
-      value: record.value,
-      timestamp: String(record.timestamp),
-      ...(record.headers ? { headers: record.headers as Record<string, Buffer | string> } : {}),
-    });
-    bytesOf.set(partition, (bytesOf.get(partition) ?? batchOverhead) + size);
+    into.records.push(record);
+    into.bytes += size;
     bytes += size;
   }
-  if (bytes > 0) yield [...topics.values()];
+  if (bytes > 0) yield requestOf(partitions);
 }
+
+const requestOf = (partitions: ReadonlyMap<PartitionKey, Filling>): Request => ({
+  partitions: new Map([...partitions].map(([key, { records }]) => [key, records])),
+});
 
 function sizeOf(record: LogRecord): number {
   let size = record.key.length + (record.value?.length ?? 0) + recordOverhead;

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Kafka, Message } from 'kafkajs';
+import type { Kafka, Message, Transaction } from 'kafkajs';
 import { type PartitionKey, parsePartitionKey } from '../../core/position.ts';
 import { explicitPartitioner } from './confirmed-send.ts';
 
 /**
- * Makes the broker begin a new segment in each of the partitions whose last one is older than their segment.ms:
+ * Makes the brokers begin a new segment in each of the partitions whose last one is older than their segment.ms:
  * Kafka looks at that when something is appended, and it never compacts the segment that is appended to.
  *
  * What is appended is a transaction's end without a transaction's records. No reader is ever given that marker, ours
@@ -24,19 +24,25 @@ export async function rollSegments(kafka: Kafka, partitions: readonly PartitionK
   });
   try {
     await producer.connect();
-    const transaction = await producer.transaction();
+    const markers = await producer.transaction();
     // One by one, because a refusal would leave the requests to other brokers on their way.
-    for (const key of partitions) {
-      const { topic, partition } = parsePartitionKey(key);
-      const refusal = new Error('the partition has joined the transaction');
-      await transaction.send({ topic, messages: [refusing(partition, refusal)] }).catch((error: unknown) => {
-        if (error !== refusal) throw error;
-      });
-    }
-    await transaction.commit();
+    for (const partition of partitions) await join(markers, partition);
+    await markers.commit();
+    // Kafka confirms a commit before its markers are written, and lets no other transaction begin until they are.
+    const after = await producer.transaction();
+    if (partitions[0] !== undefined) await join(after, partitions[0]);
+    await after.abort();
   } finally {
     await producer.disconnect().catch(() => {});
   }
+}
+
+async function join(transaction: Transaction, key: PartitionKey): Promise<void> {
+  const { topic, partition } = parsePartitionKey(key);
+  const refusal = new Error('the partition has joined the transaction');
+  await transaction.send({ topic, messages: [refusing(partition, refusal)] }).catch((error: unknown) => {
+    if (error !== refusal) throw error;
+  });
 }
 
 /**

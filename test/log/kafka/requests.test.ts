@@ -29,12 +29,11 @@ test('requests hold every record once, in order within its partition, and each p
       const sent = new Map<string, number[]>();
       for (const request of requests(all, () => limit)) {
         const inRequest = new Map<string, { bytes: number; count: number }>();
-        for (const { topic, messages } of request)
-          for (const { partition, key, value, headers } of messages) {
-            const name = `${topic}/${partition}`;
+        for (const [name, batch] of request.partitions)
+          for (const { key, value, headers } of batch) {
             sent.set(name, [...(sent.get(name) ?? []), Number(key)]);
             const sum = inRequest.get(name) ?? { bytes: 0, count: 0 };
-            const bytes = (key?.length ?? 0) + (value?.length ?? 0) + (headers ? 500 : 0);
+            const bytes = key.length + (value?.length ?? 0) + (headers ? 500 : 0);
             inRequest.set(name, { bytes: sum.bytes + bytes, count: sum.count + 1 });
           }
         for (const { bytes, count } of inRequest.values()) if (count > 1) expect(bytes).toBeLessThan(limit);

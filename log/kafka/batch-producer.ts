@@ -1,0 +1,140 @@
+import type { Kafka } from 'kafkajs';
+import { InsideoutError } from '../../core/errors.ts';
+import { type PartitionKey, partitionKey } from '../../core/position.ts';
+import type { LogRecord } from '../log.ts';
+import { type Broker, type Cluster, errorOfCode, openCluster } from './kafkajs-cluster.ts';
+import { type ProduceBatch, type Produced, produceCall } from './produce-request.ts';
+import { encodeRecordBatch } from './record-batch.ts';
+
+/** Records of one request, by partition, in order. */
+export interface Request {
+  readonly partitions: ReadonlyMap<PartitionKey, readonly LogRecord[]>;
+}
+
+/** Sequence numbers are 32 bits without a sign. */
+const sequences = 2 ** 31;
+
+/**
+ * An idempotent producer that repeats nothing: each request is sent once, over one connection to each broker, with
+ * sequence numbers that follow one another. A broker that did not store a request therefore stores none of the
+ * later ones of the same partition, so several may be in flight without losing the order. After a failure this
+ * producer is of no more use: whether the request was stored is not known.
+ * https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
+ */
+export class BatchProducer {
+  readonly #cluster: Cluster;
+  readonly #compression: 'none' | 'gzip';
+  readonly #id: bigint;
+  readonly #epoch: number;
+  readonly #next = new Map<PartitionKey, number>();
+  readonly #confirmed = new Set<PartitionKey>();
+  readonly #topics = new Set<string>();
+  #leaving: Promise<void> = Promise.resolve();
+
+  private constructor(parts: { cluster: Cluster; compression: 'none' | 'gzip'; id: bigint; epoch: number }) {
+    this.#cluster = parts.cluster;
+    this.#compression = parts.compression;
+    this.#id = parts.id;
+    this.#epoch = parts.epoch;
+  }
+
+  static async connect(kafka: Kafka, compression: 'none' | 'gzip'): Promise<BatchProducer> {
+    const cluster = openCluster(kafka, {
+      metadataMaxAge: 300_000,
+      allowAutoTopicCreation: false,
+      maxInFlightRequests: null,
+    });
+    try {
+      await cluster.connect();
+      await cluster.refreshMetadataIfNecessary();
+      const broker = await cluster.findControllerBroker();
+      const { producerId, producerEpoch } = await broker.initProducerId({ transactionTimeout: 60_000 });
+      return new BatchProducer({ cluster, compression, id: BigInt(producerId), epoch: producerEpoch });
+    } catch (error) {
+      await cluster.disconnect().catch(() => {});
+      throw error;
+    }
+  }
+
+  /**
+   * True when the request may follow others that are still in flight. A broker takes any sequence number as the
+   * first of a partition, so the first request of each has to be confirmed before the next one is sent.
+   */
+  mayFollow({ partitions }: Request): boolean {
+    for (const key of partitions.keys()) if (!this.#confirmed.has(key)) return false;
+    return true;
+  }
+
+  /** Resolves once every partition's records are stored. Requests leave in the order of the calls. */
+  async send(request: Request): Promise<void> {
+    // One after the other: a request that has to ask for metadata first must not be overtaken.
+    const leaving = this.#leaving.then(() => this.#dispatch(request));
+    this.#leaving = leaving.then(nothing, nothing);
+    const { answers } = await leaving;
+    await Promise.all(answers);
+    for (const key of request.partitions.keys()) this.#confirmed.add(key);
+  }
+
+  /** Hands the request to the connections; the answers come later. */
+  async #dispatch({ partitions }: Request): Promise<{ answers: Promise<void>[] }> {
+    const topics = new Set([...partitions.values()].map((records) => records[0]!.topic));
+    if ([...topics].some((topic) => !this.#topics.has(topic))) {
+      await this.#cluster.addMultipleTargetTopics([...topics]);
+      for (const topic of topics) this.#topics.add(topic);
+    }
+    const perLeader = new Map<string, PartitionKey[]>();
+    for (const [key, records] of partitions) {
+      const leader = this.#leaderOf(records[0]!.topic, records[0]!.partition);
+      perLeader.set(leader, [...(perLeader.get(leader) ?? []), key]);
+    }
+    const brokers = new Map<string, Broker>();
+    for (const nodeId of perLeader.keys()) brokers.set(nodeId, await this.#cluster.findBroker({ nodeId }));
+    const answers = [...perLeader].map(([nodeId, keys]) => {
+      const batches = keys.map((key) => {
+        const records = partitions.get(key)!;
+        const { topic, partition } = records[0]!;
+        return { topic, partition, batch: this.#encode(key, records) };
+      });
+      return sendTo(brokers.get(nodeId)!, batches);
+    });
+    for (const answer of answers) answer.catch(nothing);
+    return { answers };
+  }
+
+  async close(): Promise<void> {
+    await this.#cluster.disconnect().catch(() => {});
+  }
+
+  #encode(key: PartitionKey, records: readonly LogRecord[]): Buffer {
+    const sequence = this.#next.get(key) ?? 0;
+    this.#next.set(key, (sequence + records.length) % sequences);
+    return encodeRecordBatch(records, { id: this.#id, epoch: this.#epoch, sequence }, this.#compression);
+  }
+
+  #leaderOf(topic: string, partition: number): string {
+    const [leader] = Object.keys(this.#cluster.findLeaderForPartitions(topic, [partition]));
+    // -1 while a leader is being chosen.
+    if (leader === undefined || Number(leader) < 0) throw errorOfCode(leaderNotAvailable);
+    return leader;
+  }
+}
+
+const nothing = () => {};
+const leaderNotAvailable = 5;
+
+async function sendTo(broker: Broker, batches: readonly ProduceBatch[]): Promise<void> {
+  const { partitions } = (await broker.connectionPool.send(produceCall(batches))) as Produced;
+  const answers = new Map(partitions.map((p) => [partitionKey(p.topic, p.partition), p.errorCode]));
+  for (const { topic, partition } of batches) {
+    const code = answers.get(partitionKey(topic, partition));
+    if (code === undefined)
+      throw new InsideoutError(
+        'LOG_UNREACHABLE',
+        `Kafka did not confirm partition ${partition} of ${topic}.`,
+        {
+          hint: 'The append is repeated.',
+        },
+      );
+    if (code !== 0) throw errorOfCode(code);
+  }
+}

@@ -1,0 +1,89 @@
+import { createRequire } from 'node:module';
+import type { Kafka } from 'kafkajs';
+import { InsideoutError } from '../../core/errors.ts';
+
+/**
+ * The parts of kafkajs 2.2.4 below its producer, which it does not export: connections to brokers with their
+ * authentication, versions and metadata, to which requests of our own can be given. The version is pinned, and
+ * test/log/kafka/kafkajs-cluster.test.ts fails when another one lacks any of this.
+ */
+export interface Cluster {
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  /** Reads the metadata of these topics, too. Errors: UNKNOWN_TOPIC_OR_PARTITION. */
+  addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+  refreshMetadataIfNecessary(): Promise<void>;
+  findControllerBroker(): Promise<Broker>;
+  findBroker(options: { nodeId: string }): Promise<Broker>;
+  /** Node id to partitions; partitions without metadata are left out. */
+  findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>;
+}
+
+export interface Broker {
+  readonly connectionPool: { send(call: BrokerCall): Promise<unknown> };
+  initProducerId(options: {
+    transactionTimeout: number;
+  }): Promise<{ producerId: string; producerEpoch: number }>;
+}
+
+export interface BrokerCall {
+  readonly request: {
+    readonly apiKey: number;
+    readonly apiVersion: number;
+    readonly apiName: string;
+    expectResponse(): boolean;
+    encode(): Promise<Payload>;
+  };
+  readonly response: {
+    decode(bytes: Buffer): Promise<unknown>;
+    parse(decoded: unknown): Promise<unknown>;
+  };
+}
+
+/** As much of kafkajs' Encoder as a request is asked for. */
+export class Payload {
+  readonly buf: Buffer;
+
+  constructor(bytes: Buffer) {
+    this.buf = bytes;
+  }
+
+  get buffer(): Buffer {
+    return this.buf;
+  }
+
+  size(): number {
+    return this.buf.length;
+  }
+}
+
+interface ClusterOptions {
+  readonly metadataMaxAge: number;
+  readonly allowAutoTopicCreation: boolean;
+  readonly maxInFlightRequests: number | null;
+}
+
+/** A cluster of its own, with the client's settings. */
+export function openCluster(kafka: Kafka, options: ClusterOptions): Cluster {
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    (s) => s.description === 'private:Kafka:createCluster',
+  );
+  const create = symbol && (kafka as unknown as Record<symbol, unknown>)[symbol];
+  if (typeof create !== 'function')
+    throw new InsideoutError(
+      'INTERNAL',
+      'This version of kafkajs is not the one that insideout was built with.',
+      {
+        hint: 'Install the versions of package-lock.json.',
+      },
+    );
+  return create(options) as Cluster;
+}
+
+/** A broker's error code as the error that kafkajs throws for it: with `type` and `retriable`. */
+export function errorOfCode(code: number): Error {
+  const { createErrorFromCode } = createRequire(import.meta.url)('kafkajs/src/protocol/error.js') as {
+    createErrorFromCode(code: number): Error;
+  };
+  return createErrorFromCode(code);
+}

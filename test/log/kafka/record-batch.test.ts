@@ -1,0 +1,89 @@
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import { Kafka } from 'kafkajs';
+import { expect, test } from 'vitest';
+import { errorOfCode, openCluster } from '../../../log/kafka/kafkajs-cluster.ts';
+import { encodeRecordBatch } from '../../../log/kafka/record-batch.ts';
+import type { LogRecord } from '../../../log/log.ts';
+
+const require = createRequire(import.meta.url);
+const Decoder = require('kafkajs/src/protocol/decoder');
+const decodeBatch = require('kafkajs/src/protocol/recordBatch/v0/decoder');
+const crc32C = require('kafkajs/src/protocol/recordBatch/crc32C');
+
+const bytes = fc.uint8Array({ maxLength: 300 }).map((b) => Buffer.from(b));
+const anyRecord: fc.Arbitrary<LogRecord> = fc.record({
+  topic: fc.constant('t'),
+  partition: fc.constant(0),
+  key: bytes,
+  value: fc.option(bytes),
+  headers: fc.dictionary(fc.stringMatching(/^[a-zé]{1,70}$/), fc.oneof(bytes, fc.string()), { maxKeys: 4 }),
+  timestamp: fc.oneof(fc.constant(0), fc.nat(), fc.integer({ min: 0, max: 253_402_300_799_999 })),
+});
+
+test.each(['none', 'gzip'] as const)(
+  'a batch is read by another decoder as the records that went in, with a checksum that is right (%s)',
+  async (compression) => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyRecord, { minLength: 1, maxLength: 200 }),
+        fc.nat(2 ** 31 - 1),
+        async (records, sequence) => {
+          const batch = encodeRecordBatch(records, { id: 2n ** 62n, epoch: 7, sequence }, compression);
+          expect(batch.readUInt32BE(17)).toBe(crc32C(batch.subarray(21)));
+          expect(batch.readInt32BE(8)).toBe(batch.length - 12);
+          expect(batch.readInt32BE(57)).toBe(records.length);
+          const read = await decodeBatch(new Decoder(batch));
+          expect(read.producerId).toBe(String(2n ** 62n));
+          expect([read.producerEpoch, read.firstSequence, read.lastOffsetDelta]).toEqual([
+            7,
+            sequence,
+            records.length - 1,
+          ]);
+          const shown = read.records.map((r: Record<string, unknown>) => ({
+            key: r.key,
+            value: r.value,
+            timestamp: Number(r.timestamp),
+            offset: Number(r.offset),
+            headers: Object.entries(r.headers as Record<string, Buffer>).map(([name, value]) => [
+              name,
+              value.toString('hex'),
+            ]),
+          }));
+          expect(shown).toEqual(
+            records.map((r, i) => ({
+              key: r.key,
+              value: r.value,
+              timestamp: r.timestamp,
+              offset: i,
+              headers: Object.entries(r.headers ?? {}).map(([name, value]) => [
+                name,
+                Buffer.from(value as string).toString('hex'),
+              ]),
+            })),
+          );
+        },
+      ),
+      { numRuns: 60 },
+    );
+  },
+);
+
+test('kafkajs has below its producer what requests of our own are given to', async () => {
+  const cluster = openCluster(new Kafka({ brokers: ['127.0.0.1:1'] }), {
+    metadataMaxAge: 1_000,
+    allowAutoTopicCreation: false,
+    maxInFlightRequests: null,
+  });
+  for (const name of [
+    'connect',
+    'disconnect',
+    'addMultipleTargetTopics',
+    'refreshMetadataIfNecessary',
+    'findControllerBroker',
+    'findBroker',
+    'findLeaderForPartitions',
+  ] as const)
+    expect(cluster[name], name).toBeTypeOf('function');
+  expect(errorOfCode(6)).toMatchObject({ type: 'NOT_LEADER_FOR_PARTITION', retriable: true });
+});
