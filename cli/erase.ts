@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { Erasures } from '../daemon/erasures.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
+import { certificateHash } from '../deletes/certificate.ts';
 import type { Erasure } from '../deletes/journal.ts';
 import { config, globals } from './context.ts';
 import { livePlaces, placesTable } from './erasure-places.ts';
@@ -50,7 +51,7 @@ export function eraseCommand(): Command {
               { json, signal },
             )
           : begun.map((e) => erasures.erasure(e.id));
-        report(json, finished.map(plainErasure), () => human(finished, options.wait === true));
+        report(json, finished.map(plainErasure), () => humanErasures(finished, options.wait === true));
         if (options.wait && finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
       } finally {
         await erasures.close();
@@ -94,7 +95,7 @@ function idsOf(file: string): string[] {
   }
 }
 
-function human(erasures: readonly Erasure[], waited: boolean): string {
+export function humanErasures(erasures: readonly Erasure[], waited: boolean): string {
   return erasures
     .map((e) => {
       const rows =
@@ -106,7 +107,9 @@ function human(erasures: readonly Erasure[], waited: boolean): string {
       const tail =
         e.phase === 'completed'
           ? `certificate ${e.certificate!.body.number}: insideout erasure show ${e.id.slice(0, 8)} --html certificate.html`
-          : `not finished: insideout erasure finish ${e.id.slice(0, 8)}`;
+          : e.phase === 'requested' || e.phase === 'found'
+            ? 'not erased: its deletes were never committed; erase the same subject again'
+            : `not finished: insideout erasure finish ${e.id.slice(0, 8)}`;
       return [head, placesTable(e.places), tail].join('\n');
     })
     .join('\n\n');
@@ -124,4 +127,6 @@ export const plainErasure = (e: Erasure) => ({
   rows: e.rows,
   places: e.places,
   certificate: e.certificate,
+  /** Kept elsewhere, it shows later that the chain of certificates was not cut off before it. */
+  certificateHash: e.certificate && certificateHash(e.certificate),
 });

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { Erasures } from '../daemon/erasures.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
+import { certificateHash } from '../deletes/certificate.ts';
 import { certificatePage } from '../deletes/certificate-page.ts';
 import type { Verification } from '../deletes/verify.ts';
 import { config, globals } from './context.ts';
@@ -90,15 +91,16 @@ export function erasureCommand(): Command {
       'check signature and chain, and read Log and stores again; exit code 3 when something is wrong',
     )
     .argument('[id]', 'default: all')
-    .action(async (id: string | undefined, _options: object, self: Command) => {
+    .option('--head <hash>', 'hash of a certificate that was kept elsewhere, which must be in the chain')
+    .action(async (id: string | undefined, options: { head?: string }, self: Command) => {
       await opened(self, async (erasures, signal) => {
         const chosen =
           id === undefined ? [...erasures.journal.state.erasures.values()] : [erasures.erasure(id)];
-        const verified = await erasures.verify(chosen, signal);
-        report(
-          globals(self).json,
-          verified,
-          () => verified.map(verification).join('\n\n') || 'no erasures yet',
+        const verified = await erasures.verify(chosen, signal, options.head);
+        report(globals(self).json, verified, () =>
+          verified.length === 0
+            ? 'no erasures yet'
+            : [...verified.map(verification), headLine(erasures)].join('\n\n'),
         );
         if (verified.some((v) => !v.ok)) process.exitCode = exit.operator;
       });
@@ -123,10 +125,19 @@ export function erasureCommand(): Command {
   return command;
 }
 
+/** Kept elsewhere, it shows later that the chain was not cut off at its end. */
+function headLine({ journal }: Erasures): string {
+  const last = journal.state.chain.at(-1);
+  return last
+    ? `head of the chain: certificate ${last.body.number}, ${certificateHash(last)}\n  keep it elsewhere; later: insideout erasure verify --head <hash>`
+    : 'no certificate yet';
+}
+
 function verification(v: Verification): string {
   const chain =
     v.chain.length === 0 ? ['ok    the chain of certificates is whole'] : v.chain.map((c) => `FAIL  ${c}`);
-  return [`${v.erasure}: ${v.ok ? 'ok' : 'NOT ok'}`, ...chain, placesTable(v.places)].join('\n');
+  const state = v.lifted ? `${v.phase}, lifted` : v.phase;
+  return [`${v.erasure}: ${v.ok ? 'ok' : 'NOT ok'}, ${state}`, ...chain, placesTable(v.places)].join('\n');
 }
 
 async function opened(

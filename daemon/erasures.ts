@@ -7,6 +7,8 @@ import { type Erasure, type Journal, openJournal } from '../deletes/journal.ts';
 import type { LookParts } from '../deletes/look.ts';
 import type { Place } from '../deletes/place.ts';
 import type { Subject } from '../deletes/subject.ts';
+import { deleteKeys, newDelete } from '../deletes/topic-deletes.ts';
+import type { GivenKey } from '../deletes/topic-key.ts';
 import { type Verification, verifyErasures } from '../deletes/verify.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { Management } from './management.ts';
@@ -85,6 +87,23 @@ export class Erasures {
     return begun.erasure;
   }
 
+  /** Deletes keys from a topic that no source writes. Errors: those of `deleteKeys`. */
+  deleteKeys(topic: string, keys: readonly GivenKey[], signal: AbortSignal): Promise<Erasure[]> {
+    const { config, journal } = this;
+    return deleteKeys(
+      topic,
+      keys.map((key) => newDelete(key)),
+      {
+        log: this.#management.log,
+        journal,
+        hasher: this.#key(true).hasher,
+        namespace: config.namespace,
+        sources: Object.keys(config.sources),
+        signal,
+      },
+    );
+  }
+
   /** Takes erasures as far as they go; those of each source together. */
   async finish(ids: readonly string[], signal: AbortSignal, onPlaces: OnPlaces): Promise<Erasure[]> {
     const key = this.#key(false);
@@ -100,8 +119,7 @@ export class Erasures {
           ...this.#lookParts(key, signal),
           journal: this.journal,
           key,
-          source,
-          eraser: this.eraser(source),
+          origin: source === '' ? null : { source, eraser: this.eraser(source) },
           telling: new Map([...this.#known].map(([id, { telling }]) => [id, telling])),
           left: (id) => this.#left(id),
           onPlaces,
@@ -110,9 +128,10 @@ export class Erasures {
     return finished;
   }
 
-  verify(erasures: readonly Erasure[], signal: AbortSignal): Promise<Verification[]> {
+  /** `head`: hash of a certificate that somebody kept and that must be in the chain. */
+  verify(erasures: readonly Erasure[], signal: AbortSignal, head?: string): Promise<Verification[]> {
     const key = this.#key(false);
-    return verifyErasures(erasures, { ...this.#lookParts(key, signal), journal: this.journal, key });
+    return verifyErasures(erasures, { ...this.#lookParts(key, signal), journal: this.journal, key, head });
   }
 
   eraser(source: string): SourceEraser {

@@ -1,6 +1,9 @@
 import { type Certificate, certificateHash } from './certificate.ts';
 
-/** A certificate as a page that stands alone: no script, nothing loaded from elsewhere, fit to print. */
+/**
+ * A certificate as a page that stands alone: no script, nothing loaded from elsewhere, fit to print. Escapes everything, for whoever
+ * writes to the Log could put in anything.
+ */
 export function certificatePage(certificate: Certificate): string {
   const { body, signature, publicKey } = certificate;
   const facts: [string, string][] = [
@@ -22,15 +25,15 @@ export function certificatePage(certificate: Certificate): string {
   ];
   const places = body.places.map(
     (p) =>
-      `<tr class="${p.state}"><td>${escaped(p.kind)}</td><td>${escaped(p.name)}</td><td><b>${p.state}</b></td>` +
-      `<td>${escaped(p.reason)}</td><td>${p.read ?? ''}</td><td>${new Date(p.at).toISOString()}</td></tr>`,
+      `<tr class="${escaped(p.state)}"><td>${escaped(p.kind)}</td><td>${escaped(p.name)}</td><td><b>${escaped(p.state)}</b></td>` +
+      `<td>${escaped(p.reason)}</td><td>${escaped(p.read ?? '')}</td><td>${new Date(p.at).toISOString()}</td></tr>`,
   );
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="content-security-policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Certificate of erasure ${body.number}</title>
+<title>Certificate of erasure ${escaped(body.number)}</title>
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0 }
@@ -61,4 +64,4 @@ const entities: Readonly<Record<string, string>> = {
   '"': '&quot;',
   "'": '&#39;',
 };
-const escaped = (text: string): string => text.replace(/[&<>"']/g, (c) => entities[c]!);
+const escaped = (text: string | number): string => String(text).replace(/[&<>"']/g, (c) => entities[c]!);

@@ -54,8 +54,15 @@ export function signCertificate(body: CertificateBody, privateKey: KeyObject): C
   };
 }
 
-/** What is wrong with a chain, as sentences; empty when nothing is. `publicKey` is the one that is trusted. */
-export function chainProblems(chain: readonly Certificate[], publicKey: KeyObject): string[] {
+/**
+ * What is wrong with a chain, as sentences; empty when nothing is. `publicKey` is the one that is trusted. That
+ * entries are missing at the end shows only to who kept the hash of a later one, the `head`.
+ */
+export function chainProblems(
+  chain: readonly Certificate[],
+  publicKey: KeyObject,
+  head?: string | undefined,
+): string[] {
   const problems: string[] = [];
   const trusted = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
   let previous: Certificate | null = null;
@@ -71,5 +78,7 @@ export function chainProblems(chain: readonly Certificate[], publicKey: KeyObjec
       problems.push(`${name} does not follow the one before it: an entry was removed, moved or altered`);
     previous = certificate;
   }
+  if (head !== undefined && !chain.some((certificate) => certificateHash(certificate) === head))
+    problems.push(`the certificate ${head} is not in the chain: entries were removed at its end`);
   return problems;
 }

@@ -19,90 +19,119 @@ export interface Begun {
 
 /**
  * Erases a subject where its rows come from. The hashes of the keys are written down before anything is deleted,
- * so that a crash in between forgets no row: whoever goes on finds the rest in Postgres and in the journal.
+ * so that a crash in between forgets no row: whoever erases the same subject again goes on with the same erasure,
+ * and finds the rest in Postgres and in the journal.
  */
 export async function requestErasure(subject: Subject, id: string, parts: RequestParts): Promise<Begun> {
-  const { journal, eraser } = parts;
+  const { journal, eraser, hasher } = parts;
   const found = await eraser.find(subject, id);
   const erasure = await request(subject, { id: found.id, deletes: true }, parts);
-  await note(erasure, { rows: {}, keys: hashed(found.rows, parts.hasher) }, journal);
-  const erased = await eraser.erase(subject, id, { id: erasure });
-  await note(erasure, { rows: counts(erased.rows), keys: hashed(erased.rows, parts.hasher) }, journal);
+  await note(erasure, found.rows, parts);
+  const { rows, telling, barrier } = await eraser.erase(subject, id, { id: erasure });
+  await journal.record({
+    type: 'deleted',
+    erasure,
+    rows: counts(rows),
+    keys: fresh(erasure, hashed(rows, hasher), journal),
+    barrier,
+  });
   return {
     erasure: journal.state.erasures.get(erasure)!,
-    telling: [...new Set([...found.telling, ...erased.telling])],
+    telling: [...new Set([...found.telling, ...telling])],
   };
 }
 
 /**
  * Follows deletes that the application makes itself: to be called before it does, while the rows tell their keys.
- * `gone` is called again and again until the source shows none of them any more, and waits in between.
+ * `wait` is called again and again until the source shows none of them any more.
  */
 export async function trackErasure(
   subject: Subject,
   id: string,
   parts: RequestParts & { wait(rows: number): Promise<void> },
 ): Promise<Begun> {
-  const { journal, eraser, hasher } = parts;
+  const { journal, eraser } = parts;
   const found = await eraser.find(subject, id);
   const erasure = await request(subject, { id: found.id, deletes: false }, parts);
   const telling = new Set(found.telling);
-  await note(erasure, { rows: counts(found.rows), keys: hashed(found.rows, hasher) }, journal);
+  await note(erasure, found.rows, parts);
   for (let left = found; size(left.rows) > 0; ) {
     await parts.wait(size(left.rows));
     left = await eraser.find(subject, id);
     for (const value of left.telling) telling.add(value);
-    await note(erasure, { rows: {}, keys: hashed(left.rows, hasher) }, journal);
+    await note(erasure, left.rows, parts);
   }
-  await eraser.mark({ id: erasure });
+  const barrier = await eraser.mark({ id: erasure });
+  await journal.record({ type: 'deleted', erasure, rows: {}, keys: [], barrier });
   return { erasure: journal.state.erasures.get(erasure)!, telling: [...telling] };
 }
 
+/**
+ * The erasure of this subject that is not completed, or else a new one. A new one keeps out and looks for what the
+ * former ones of the subject did, too: when their rows came back, their certificates say so no more.
+ */
 async function request(
   subject: Subject,
-  parts: { id: string; deletes: boolean },
+  { id, deletes }: { id: string; deletes: boolean },
   { journal, hasher }: RequestParts,
 ): Promise<string> {
+  const subjectHash = hasher.subject(subject.name, id);
+  const { erasures } = await journal.refresh();
+  const former = [...erasures.values()].filter((e) => e.subjectHash === subjectHash);
+  const open = former.find((e) => e.phase !== 'completed');
+  if (open) return open.id;
   const erasure = randomUUID();
+  const { name, source } = subject;
   await journal.record({
     type: 'requested',
     erasure,
-    subject: subject.name,
-    subjectHash: hasher.subject(subject.name, parts.id),
+    subject: name,
+    subjectHash,
     kind: 'source',
-    source: subject.source,
-    deletes: parts.deletes,
+    source,
+    deletes,
   });
+  const keys = former.filter((e) => !e.lifted).flatMap((e) => e.keys);
+  if (keys.length > 0) await journal.record({ type: 'found', erasure, rows: {}, keys });
   return erasure;
 }
 
 /** Writes down what is not written down yet. */
 async function note(
   erasure: string,
-  found: { rows: Readonly<Record<string, number>>; keys: readonly ErasedKeys[] },
-  journal: Journal,
+  rows: readonly SubjectRows[],
+  { journal, hasher }: RequestParts,
 ): Promise<void> {
-  const known = journal.state.erasures.get(erasure);
-  const fresh = found.keys
-    .map(({ topic, hashes }) => {
-      const had = new Set(known?.keys.find((k) => k.topic === topic)?.hashes);
-      return { topic, hashes: hashes.filter((hash) => !had.has(hash)) };
-    })
-    .filter(({ hashes }) => hashes.length > 0);
-  if (fresh.length === 0 && Object.keys(found.rows).length === 0 && known?.phase !== 'requested') return;
-  await journal.record({ type: 'found', erasure, rows: found.rows, keys: fresh });
+  const keys = fresh(erasure, hashed(rows, hasher), journal);
+  if (keys.length === 0 && journal.state.erasures.get(erasure)?.phase !== 'requested') return;
+  await journal.record({ type: 'found', erasure, rows: counts(rows), keys });
 }
 
-/** Rows that are overwritten keep their keys, so only those that are deleted must be gone under theirs. */
+/** Topics and hashes that the journal does not have yet. */
+function fresh(erasure: string, keys: readonly ErasedKeys[], journal: Journal): ErasedKeys[] {
+  const known = journal.state.erasures.get(erasure)?.keys ?? [];
+  return keys.flatMap(({ topic, hashes }) => {
+    const had = known.find((k) => k.topic === topic);
+    const seen = new Set(had?.hashes);
+    const missing = hashes.filter((hash) => !seen.has(hash));
+    return had && missing.length === 0 ? [] : [{ topic, hashes: missing }];
+  });
+}
+
+/**
+ * The topics of the rows with their keys. Rows that are overwritten keep theirs, so only those that are deleted must
+ * be gone under them; but the topics are to be looked through.
+ */
 function hashed(rows: readonly SubjectRows[], hasher: KeyHasher): ErasedKeys[] {
-  return rows
-    .filter(({ policy }) => policy === 'delete')
-    .map(({ topic, keyColumns, keys }) => ({
-      topic,
-      hashes: keys.map((key) =>
-        hasher.key(topic, Object.fromEntries(keyColumns.map((name, i) => [name, key[i] ?? null]))),
-      ),
-    }));
+  return rows.map(({ topic, policy, keyColumns, keys }) => ({
+    topic,
+    hashes:
+      policy === 'delete'
+        ? keys.map((key) =>
+            hasher.key(topic, Object.fromEntries(keyColumns.map((name, i) => [name, key[i] ?? null]))),
+          )
+        : [],
+  }));
 }
 
 function counts(rows: readonly SubjectRows[]): Record<string, number> {

@@ -4,20 +4,22 @@ import { isInsideoutError } from '../core/errors.ts';
 import { AnyReader } from '../log/avro/any-reader.ts';
 import { readDeadLetters, removeDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { AppliedWatch, type Behind } from './applied.ts';
+import { buryErased } from './bury.ts';
 import { certificateHash, signCertificate } from './certificate.ts';
 import type { ErasureKey } from './erasure-key.ts';
 import type { Erasure, Journal } from './journal.ts';
 import { type LookParts, lookEverywhere, statement, topicsToLookAt } from './look.ts';
 import { generationName } from './look-views.ts';
 import { waitUntilPassed } from './passing.ts';
-import { type Place, settled } from './place.ts';
+import { type Place, placeId, settled } from './place.ts';
 import { type Target, Tracer } from './target.ts';
+import { recoverTopicDeletes } from './topic-deletes.ts';
 
 export interface FinishParts extends LookParts {
   readonly journal: Journal;
   readonly key: ErasureKey;
-  readonly source: string;
-  readonly eraser: SourceEraser;
+  /** Null for keys of topics that no source of ours writes. */
+  readonly origin: { readonly source: string; readonly eraser: SourceEraser } | null;
   /** Values that were each subject's alone, by erasure; none where another process began it. */
   readonly telling: ReadonlyMap<string, readonly string[]>;
   /** Rows of the subject that the database has, those that are only anonymised left out, by table; null when its id is not known any more. */
@@ -32,31 +34,76 @@ const looks = 5;
 /**
  * Takes erasures of one source from where they are to their certificates: waits until the source has passed them
  * and every generation has applied them, removes dead letters, has the Log compacted, reads every place back, and
- * signs what it found. An erasure whose places still hold a trace gets no certificate, and can be finished later.
- * Interrupted at any point, it is gone on with by calling it again. Returns the erasures as they are then.
+ * signs what it found. An erasure whose places still hold a trace gets no certificate, and can be finished later;
+ * one whose deletes were never committed stays as it is, and must be begun again. Interrupted at any point, it is
+ * gone on with by calling it again. Returns the erasures as they are then.
  */
 export async function finishErasures(ids: readonly string[], parts: FinishParts): Promise<Erasure[]> {
   const { journal, signal } = parts;
   const current = () => ids.map((id) => journal.state.erasures.get(id)!);
-  await waitUntilPassed(current(), { ...parts, again: parts.telling.size === 0 });
-  await waitUntilApplied(current(), parts);
-  const open = () => current().filter((erasure) => erasure.phase !== 'completed');
+  let again = ids.some((id) => !parts.telling.has(id));
+  do {
+    if (parts.origin) await waitUntilPassed(current(), { ...parts, ...parts.origin, again });
+    else await recoverTopicDeletes(current(), parts);
+    // Somebody deleted rows of it once more meanwhile.
+    again = true;
+  } while (current().some((erasure) => erasure.phase === 'deleted'));
+  const open = () => current().filter((erasure) => erasure.phase === 'passed');
   for (let look = 1; open().length > 0; look++) {
-    await cleanLog(open(), parts);
-    const found = await lookEverywhere(
-      open().map((e) => targetOf(e, parts)),
-      parts,
-    );
-    const places = new Map<string, Place[]>();
-    for (const erasure of open())
-      places.set(erasure.id, [...(await databasePlaces(erasure, parts)), ...(found.get(erasure.id) ?? [])]);
+    const places = await lookOnce(open(), { ...parts, bury: look > 1 });
     parts.onPlaces?.(places);
-    for (const [erasure, list] of places) await journal.record({ type: 'looked', erasure, places: list });
-    for (const erasure of open()) if (settled(erasure.places)) await certify(erasure, parts);
-    if (look >= looks) break;
-    if (open().length > 0) await wait(look * 1_000, undefined, { signal });
+    for (const [erasure, list] of places)
+      if (await accepted(journal.record({ type: 'looked', erasure, places: list })))
+        if (settled(list)) await certify(journal.state.erasures.get(erasure)!, list, parts);
+    if (look >= looks || open().length === 0) break;
+    await wait(look * 1_000, undefined, { signal });
   }
   return current();
+}
+
+/** Everything that has to be done before places can be read back, and the reading. */
+async function lookOnce(
+  erasures: readonly Erasure[],
+  parts: FinishParts & { readonly bury: boolean },
+): Promise<Map<string, Place[]>> {
+  const watch = new AppliedWatch({ ...parts, ends: latest(erasures) });
+  await watch.wait(parts.signal, (behind) =>
+    parts.onPlaces?.(new Map(erasures.map((e) => [e.id, behind.map(pending)]))),
+  );
+  const tables = new Map<string, Place[]>();
+  for (const erasure of erasures) tables.set(erasure.id, await databasePlaces(erasure, parts));
+  const gone = (e: Erasure) => tables.get(e.id)!.every((place) => place.state !== 'applied');
+  await cleanLog(erasures, { ...parts, bury: parts.bury ? erasures.filter(gone) : [] });
+  const targets = erasures.map((e) => targetOf(e, parts));
+  const found = await lookEverywhere(targets, parts);
+  // What was staged meanwhile may have read records that are gone from the Log now, and have none of them yet.
+  const behind = (await new AppliedWatch({ ...parts, ends: latest(erasures) }).look()).map(pending);
+  const late = new Set(behind.map(placeId));
+  return new Map(
+    erasures.map(({ id }) => [
+      id,
+      [...tables.get(id)!, ...(found.get(id) ?? []).filter((p) => !late.has(placeId(p))), ...behind],
+    ]),
+  );
+}
+
+/** The latest marks: whoever is past those is past all. */
+function latest(erasures: readonly Erasure[]): Map<string, number> {
+  const ends = new Map<string, number>();
+  for (const erasure of erasures)
+    for (const [key, end] of erasure.ends) ends.set(key, Math.max(end, ends.get(key) ?? 0));
+  return ends;
+}
+
+/** False when another process was faster with what this cannot follow. */
+async function accepted(recorded: Promise<unknown>): Promise<boolean> {
+  try {
+    await recorded;
+    return true;
+  } catch (error) {
+    if (isInsideoutError(error, 'CATALOG_CONFLICT')) return false;
+    throw error;
+  }
 }
 
 const targetOf = (erasure: Erasure, { telling }: FinishParts): Target => ({
@@ -65,50 +112,52 @@ const targetOf = (erasure: Erasure, { telling }: FinishParts): Target => ({
   telling: telling.get(erasure.id) ?? [],
 });
 
-async function waitUntilApplied(erasures: readonly Erasure[], parts: FinishParts): Promise<void> {
-  // The latest marks: whoever is past those is past all.
-  const ends = new Map<string, number>();
-  for (const erasure of erasures)
-    for (const [key, end] of erasure.ends) ends.set(key, Math.max(end, ends.get(key) ?? 0));
-  const watch = new AppliedWatch({ ...parts, ends });
-  await watch.wait(parts.signal, (behind) =>
-    parts.onPlaces?.(new Map(erasures.map((e) => [e.id, behind.map(pending)]))),
-  );
-}
-
 const pending = ({ entry, reason }: Behind): Place =>
   statement('generation', generationName(entry.store, entry.view, entry.generation), {
     state: 'pending',
     reason,
   });
 
-/** Dead letters of erased rows are removed, and older records of erased keys compacted away. */
-async function cleanLog(erasures: readonly Erasure[], parts: FinishParts): Promise<void> {
-  const { log, hasher, signal } = parts;
+/** Dead letters of erased rows are removed, rows that are back buried, and older records compacted away. */
+async function cleanLog(
+  erasures: readonly Erasure[],
+  parts: FinishParts & { readonly bury: readonly Erasure[] },
+): Promise<void> {
+  const { log, hasher, bury, signal } = parts;
   const targets = erasures.map((e) => targetOf(e, parts));
   const tracer = new Tracer(hasher, targets);
   const topics = await topicsToLookAt(tracer.topics, parts);
   const reader = new AnyReader(log.schemas);
-  for (const place of topics.filter((t) => t.kind !== 'dead letters')) {
+  const rows = topics.filter((t) => t.kind !== 'dead letters');
+  for (const place of rows) {
     const doomed = [];
     for (const letter of await readDeadLetters(log, place.topic, { signal })) {
       const key = letter.key && (await reader.read(letter.key));
       const row = letter.value && (await reader.read(letter.value));
       const named = key && Object.fromEntries(Object.entries(key).map(([n, v]) => [place.key[n] ?? n, v]));
-      if ((named && tracer.ofKey(place.origin, named).length > 0) || (row && tracer.ofValues(row).length > 0))
+      const raw = letter.value && !row ? tracer.ofValues({ bytes: letter.value }) : [];
+      if (
+        (named && tracer.ofKey(place.origin, named).length > 0) ||
+        (row && tracer.ofValues(row).length > 0) ||
+        raw.length > 0
+      )
         doomed.push(letter);
     }
     if (doomed.length > 0) await removeDeadLetters(log, doomed, { signal });
   }
-  await log.compact(
-    topics.map((t) => t.topic),
-    { signal },
-  );
+  if (bury.length > 0) {
+    const buried = bury.map((e) => targetOf(e, parts));
+    await buryErased(log, rows, { tracer: new Tracer(hasher, buried), signal });
+  }
+  // Others have topics that are not compacted; what becomes of their records is told by the look.
+  await log.compact([...(await log.tombstoneRetention(topics.map((t) => t.topic))).keys()], { signal });
 }
 
 /** The database asked again for the subject's rows, and what its own files keep. */
 async function databasePlaces(erasure: Erasure, parts: FinishParts): Promise<Place[]> {
-  const { source, left } = parts;
+  const { origin, left } = parts;
+  if (!origin) return [];
+  const { source } = origin;
   const rows = await left(erasure.id);
   const places = Object.keys({ ...erasure.rows, ...rows }).map((table) => {
     const name = `${source} ${table}`;
@@ -132,7 +181,7 @@ async function databasePlaces(erasure: Erasure, parts: FinishParts): Promise<Pla
   ];
 }
 
-async function certify(erasure: Erasure, parts: FinishParts): Promise<void> {
+async function certify(erasure: Erasure, places: readonly Place[], parts: FinishParts): Promise<void> {
   const { journal, key } = parts;
   for (;;) {
     const { chain } = journal.state;
@@ -148,18 +197,13 @@ async function certify(erasure: Erasure, parts: FinishParts): Promise<void> {
         completedAt: new Date().toISOString(),
         by: erasure.by,
         rows: erasure.rows,
-        places: erasure.places,
+        places,
         previous: last ? certificateHash(last) : null,
       },
       key.privateKey,
     );
-    try {
-      await journal.record({ type: 'completed', erasure: erasure.id, certificate });
-      return;
-    } catch (error) {
-      // Another certificate became the next of the chain, or this erasure has one already.
-      if (!isInsideoutError(error, 'CATALOG_CONFLICT')) throw error;
-      if (journal.state.erasures.get(erasure.id)?.phase === 'completed') return;
-    }
+    if (await accepted(journal.record({ type: 'completed', erasure: erasure.id, certificate }))) return;
+    // Another certificate became the next of the chain, or this erasure has one already, or was begun once more.
+    if (journal.state.erasures.get(erasure.id)?.phase !== 'passed') return;
   }
 }

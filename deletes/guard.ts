@@ -42,8 +42,8 @@ export class ErasureGuard implements ErasedRows {
     const hashes = new Map<string, Set<string>>();
     const ends = new Map<string, number>();
     for (const erasure of state.erasures.values()) {
-      // Before the source has passed it, it may yet turn out that nothing was deleted.
-      if ((erasure.phase !== 'passed' && erasure.phase !== 'completed') || erasure.lifted) continue;
+      // Until somebody has said that the deletes were committed, it may yet turn out that nothing was deleted.
+      if (erasure.phase === 'requested' || erasure.phase === 'found' || erasure.lifted) continue;
       for (const { topic, hashes: keys } of erasure.keys) {
         const set = hashes.get(topic) ?? new Set<string>();
         hashes.set(topic, set);

@@ -23,16 +23,37 @@ export type ErasureHappening =
       readonly source: string | null;
       /** False when the application deletes the rows itself, and they are only followed. */
       readonly deletes: boolean;
+      /** Through what it came, where that was no command. */
+      readonly via?: string;
+      /** Keyed hash of the subject in the file of subject keys, where there is one. */
+      readonly shred?: string;
     }
-  /** Rows that are about to be deleted: written before they are, so that a crash forgets none. */
+  /**
+   * Rows that are about to be deleted: written before they are, so that a crash forgets none. Where rows are only
+   * overwritten the topic has no hashes.
+   */
   | {
       readonly type: 'found';
       readonly erasure: string;
       readonly rows: Readonly<Record<string, number>>;
       readonly keys: readonly ErasedKeys[];
     }
+  /** The deletes are committed, together with or before this barrier. */
+  | {
+      readonly type: 'deleted';
+      readonly erasure: string;
+      readonly rows: Readonly<Record<string, number>>;
+      readonly keys: readonly ErasedKeys[];
+      readonly barrier: string;
+    }
   /** The source has passed the erasure's mark: behind these offsets every topic has the deletes. */
-  | { readonly type: 'passed'; readonly erasure: string; readonly ends: Readonly<Record<string, number>> }
+  | {
+      readonly type: 'passed';
+      readonly erasure: string;
+      /** The one that the erasure was known to have; what was deleted once more meanwhile lies behind another. */
+      readonly barrier: string | null;
+      readonly ends: Readonly<Record<string, number>>;
+    }
   | { readonly type: 'looked'; readonly erasure: string; readonly places: readonly Place[] }
   /** The subject may come back, as when a natural key is used anew: its keys are no longer kept out. */
   | { readonly type: 'lifted'; readonly erasure: string }
@@ -40,7 +61,8 @@ export type ErasureHappening =
 
 export type ErasureEvent = ErasureHappening & EventFrame;
 
-export type ErasurePhase = 'requested' | 'deleted' | 'passed' | 'completed';
+/** `found`: its rows are known, and nobody has said that their deletes were committed. */
+export type ErasurePhase = 'requested' | 'found' | 'deleted' | 'passed' | 'completed';
 
 /** An erasure as far as it got. */
 export interface Erasure {
@@ -50,11 +72,15 @@ export interface Erasure {
   readonly kind: 'source' | 'topic';
   readonly source: string | null;
   readonly deletes: boolean;
+  /** What to destroy in the file of subject keys; null where there is none. */
+  readonly shred: string | null;
   readonly by: string;
   readonly requestedAt: number;
   readonly phase: ErasurePhase;
   readonly rows: Readonly<Record<string, number>>;
   readonly keys: readonly ErasedKeys[];
+  /** Id of the barrier behind its latest deletes; null until they are committed. */
+  readonly barrier: string | null;
   readonly ends: Checkpoint;
   readonly places: readonly Place[];
   readonly certificate: Certificate | null;
@@ -84,7 +110,7 @@ export const openJournal = (log: Log, namespace: string): Promise<Journal> =>
 export function fold(state: JournalState, event: ErasureEvent): JournalState {
   const erasures = new Map(state.erasures);
   if (event.type === 'requested') {
-    const { erasure: id, subject, subjectHash, kind, source, deletes, by, at } = event;
+    const { erasure: id, subject, subjectHash, kind, source, deletes, via, shred, by, at } = event;
     erasures.set(id, {
       id,
       subject,
@@ -92,11 +118,13 @@ export function fold(state: JournalState, event: ErasureEvent): JournalState {
       kind,
       source,
       deletes,
-      by,
+      shred: shred ?? null,
+      by: via === undefined ? by : `${via} through ${by}`,
       requestedAt: at,
       phase: 'requested',
       rows: {},
       keys: [],
+      barrier: null,
       ends: new Map(),
       places: [],
       certificate: null,
@@ -109,9 +137,18 @@ export function fold(state: JournalState, event: ErasureEvent): JournalState {
     case 'found':
       erasures.set(known.id, {
         ...known,
-        phase: 'deleted',
-        rows: added(known.rows, event.rows),
+        phase: unconfirmed(known) ? 'found' : known.phase,
+        rows: unconfirmed(known) ? most(known.rows, event.rows) : known.rows,
         keys: merged(known.keys, event.keys),
+      });
+      return { ...state, erasures };
+    case 'deleted':
+      erasures.set(known.id, {
+        ...known,
+        phase: 'deleted',
+        rows: unconfirmed(known) ? most(known.rows, event.rows) : added(known.rows, event.rows),
+        keys: merged(known.keys, event.keys),
+        barrier: event.barrier,
       });
       return { ...state, erasures };
     case 'passed':
@@ -138,13 +175,32 @@ export function refusal(state: JournalState, event: ErasureEvent): string | null
   const known = state.erasures.get(event.erasure);
   if (event.type === 'requested') return known ? 'this erasure was requested already' : null;
   if (!known) return `there is no erasure ${event.erasure}`;
-  if (event.type === 'lifted' && known.lifted) return 'this erasure was lifted already';
-  if (event.type !== 'completed') return null;
+  if (event.type === 'lifted') return known.lifted ? 'this erasure was lifted already' : null;
   if (known.phase === 'completed') return 'this erasure has its certificate already';
+  if (event.type === 'passed') {
+    if (known.phase === 'passed') return 'this erasure has passed already';
+    return event.barrier === known.barrier ? null : 'rows of this erasure were deleted once more';
+  }
+  if ((event.type === 'looked' || event.type === 'completed') && known.phase !== 'passed')
+    return 'this erasure has not passed its source';
+  if (event.type !== 'completed') return null;
   // Of two certificates that were made at once only one can be the next of the chain.
   return event.certificate.body.number === state.chain.length + 1
     ? null
     : 'another certificate was added to the chain meanwhile';
+}
+
+/** Nobody has said yet that its deletes were committed. */
+const unconfirmed = ({ phase }: Erasure): boolean => phase === 'requested' || phase === 'found';
+
+/** Rows that are found again may be those that were found before. */
+function most(
+  known: Readonly<Record<string, number>>,
+  more: Readonly<Record<string, number>>,
+): Record<string, number> {
+  const all: Record<string, number> = { ...known };
+  for (const [table, count] of Object.entries(more)) all[table] = Math.max(all[table] ?? 0, count);
+  return all;
 }
 
 function added(

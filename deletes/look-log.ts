@@ -9,7 +9,12 @@ export interface Look {
   readonly kind: PlaceKind;
   readonly name: string;
   readonly read: number;
+  /** By whose name keys are hashed. */
+  readonly origin: string;
   readonly traces: ReadonlyMap<string, number>;
+  /** Tombstones whose key holds a value that was a subject's alone, by erasure, and those values. */
+  readonly named: ReadonlyMap<string, number>;
+  readonly names: ReadonlySet<string>;
   /** Records that could not be read, so that nobody knows whose they are. */
   readonly unreadable: number;
 }
@@ -25,7 +30,8 @@ export interface TopicToLookAt {
 
 /**
  * Reads a topic from its first record to its end. A trace is a record with a value under an erased key, or one
- * with a value that was the subject's alone. Tombstones hold no more than the key, which compaction takes away.
+ * with a value that was the subject's alone. Tombstones hold no more than the key, which a later compaction takes
+ * away; those whose key tells the subject are counted.
  */
 export async function lookAtTopic(
   log: Log,
@@ -35,20 +41,29 @@ export async function lookAtTopic(
   const { tracer, signal } = parts;
   const reader = new AnyReader(log.schemas);
   const traces = new Map<string, number>();
+  const named = new Map<string, number>();
+  const names = new Set<string>();
   let read = 0;
   let unreadable = 0;
   for await (const batch of readToEnd(log, [place.topic], { signal }))
     for (const record of batch.records) {
       read++;
-      if (record.value === null) continue;
+      if (record.value === null) {
+        const key = record.key && (await reader.read(record.key));
+        if (!key) continue;
+        for (const value of tracer.valuesIn(key)) names.add(value);
+        for (const erasure of tracer.ofValues(key)) named.set(erasure, (named.get(erasure) ?? 0) + 1);
+        continue;
+      }
       const found = await tracesIn(record, { reader, place, tracer });
       if (found === null) unreadable++;
       else for (const erasure of found) traces.set(erasure, (traces.get(erasure) ?? 0) + 1);
     }
-  return { kind: place.kind, name: place.topic, read, traces, unreadable };
+  const { kind, topic: name, origin } = place;
+  return { kind, name, origin, read, traces, named, names, unreadable };
 }
 
-/** Null when neither key nor value can be read. */
+/** Null when neither key nor value can be read, and their bytes tell nothing either. */
 async function tracesIn(
   record: StoredRecord,
   parts: { reader: AnyReader; place: TopicToLookAt; tracer: Tracer },
@@ -57,8 +72,11 @@ async function tracesIn(
   const bytes = place.kind === 'dead letters' ? originalKey(record) : record.key;
   const key = bytes && (await reader.read(bytes));
   const row = record.value && (await reader.read(record.value));
-  if (!key && !row) return null;
   const found = new Set<string>();
+  if (!key && !row) {
+    for (const erasure of tracer.ofValues({ key: bytes, value: record.value })) found.add(erasure);
+    return found.size > 0 ? found : null;
+  }
   if (key) {
     const named = Object.fromEntries(
       Object.entries(key).map(([name, value]) => [place.key[name] ?? name, value]),
@@ -74,20 +92,26 @@ function originalKey(record: StoredRecord): Buffer | null {
   return header === undefined ? null : Buffer.from(header);
 }
 
+/** Why nothing can be said of rows that were only overwritten, once nobody knows their values any more. */
+const forgotten =
+  'No key was deleted here, and no value is known any more: erase the same subject again in one go with --wait.';
+export const tombstonesRemain =
+  'tombstones are keyed by a value of the subject, and stay until a compaction after delete.retention.ms (24 h by default).';
+
 /** A look as the state of a place, for one erasure. */
-export function placeOf(look: Look, erasure: string, now: number): Place {
+export function placeOf(look: Look, erasure: string, tracer: Tracer): Place {
   const { kind, name, read } = look;
+  const at = Date.now();
   const traces = look.traces.get(erasure) ?? 0;
+  const named = look.named.get(erasure) ?? 0;
+  const unverifiable = (reason: string): Place => ({ kind, name, read, at, state: 'unverifiable', reason });
   if (traces > 0)
-    return { kind, name, read, at: now, state: 'applied', reason: `${traces} of ${read} still hold it.` };
+    return { kind, name, read, at, state: 'applied', reason: `${traces} of ${read} still hold it.` };
   if (look.unreadable > 0)
-    return {
-      kind,
-      name,
-      read,
-      at: now,
-      state: 'unverifiable',
-      reason: `${look.unreadable} of ${read} cannot be decoded; look at them with \`insideout dlq\` and remove them.`,
-    };
-  return { kind, name, read, at: now, state: 'verified', reason: `Read from beginning to end: not there.` };
+    return unverifiable(
+      `${look.unreadable} of ${read} cannot be decoded; look at them with \`insideout dlq\` and remove them.`,
+    );
+  if (named > 0) return unverifiable(`No row is there, but ${named} ${tombstonesRemain}`);
+  if (!tracer.looksFor(erasure, look.origin)) return unverifiable(forgotten);
+  return { kind, name, read, at, state: 'verified', reason: 'Read from beginning to end: not there.' };
 }

@@ -1,5 +1,4 @@
 import type { Generation } from '../connectors/sink/view-store.ts';
-import type { Checkpoint } from '../core/position.ts';
 import type { Row } from '../core/value.ts';
 import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
 import type { Look } from './look-log.ts';
@@ -31,13 +30,11 @@ export async function lookAtGeneration(
   return {
     kind: 'generation',
     name: generationName(entry.store, view.name, id),
+    origin: entry.origin.topic,
     read,
     traces,
+    named: new Map(),
+    names: new Set(),
     unreadable: 0,
   };
-}
-
-/** True when the generation has applied everything before these offsets. */
-export function isPast(checkpoint: Checkpoint, ends: Checkpoint, input: string): boolean {
-  return [...ends].every(([key, end]) => !key.startsWith(`${input}/`) || (checkpoint.get(key) ?? 0) >= end);
 }

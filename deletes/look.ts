@@ -6,7 +6,7 @@ import type { StoreOf } from '../materializer/generations/progress.ts';
 import { concerned } from './applied.ts';
 import type { KeyHasher } from './key-hash.ts';
 import { searchFiles } from './look-files.ts';
-import { type Look, lookAtTopic, placeOf, type TopicToLookAt } from './look-log.ts';
+import { type Look, lookAtTopic, placeOf, type TopicToLookAt, tombstonesRemain } from './look-log.ts';
 import { generationName, lookAtGeneration } from './look-views.ts';
 import { type Place, type PlaceState, placeId } from './place.ts';
 import { type Target, Tracer } from './target.ts';
@@ -57,8 +57,10 @@ export async function lookEverywhere(
   const { log, hasher, signal, onPlace } = parts;
   const tracer = new Tracer(hasher, targets);
   const places = new Map<string, Place[]>(targets.map((t) => [t.erasure, []]));
+  const excused = new Set<string>();
   const put = (look: Look) => {
-    for (const { erasure } of targets) places.get(erasure)!.push(placeOf(look, erasure, Date.now()));
+    for (const { erasure } of targets) places.get(erasure)!.push(placeOf(look, erasure, tracer));
+    for (const value of look.names) excused.add(value);
     onPlace?.(placeId(look));
   };
   const origins = tracer.topics;
@@ -78,8 +80,9 @@ export async function lookEverywhere(
     if (!(await store.generations(entry.view)).includes(entry.generation)) continue;
     put(await lookAtGeneration(await store.open(entry.shape, entry.generation), entry, { tracer, signal }));
   }
-  for (const name of stores) await lookAtStoreFiles(name, targets, { ...parts, lists: places });
-  await lookAtLogFiles(targets, { ...parts, lists: places });
+  for (const name of stores)
+    await lookAtStoreFiles(name, targets, { ...parts, lists: places, excused: new Set() });
+  await lookAtLogFiles(targets, { ...parts, lists: places, excused });
   return places;
 }
 
@@ -106,6 +109,8 @@ async function generationsToLookAt(
 
 interface Files extends Omit<LookParts, 'places'> {
   readonly lists: ReadonlyMap<string, Place[]>;
+  /** Values that may be in the files because tombstones are keyed by them. */
+  readonly excused: ReadonlySet<string>;
 }
 
 async function lookAtStoreFiles(name: string, targets: readonly Target[], parts: Files): Promise<void> {
@@ -127,24 +132,28 @@ async function lookAtLogFiles(targets: readonly Target[], parts: Files): Promise
 async function putFiles(
   of: { kind: 'store files' | 'log files'; name: string; files: readonly string[]; remaining: string | null },
   targets: readonly Target[],
-  { lists, signal, onPlace }: Files,
+  { lists, excused, signal, onPlace }: Files,
 ): Promise<void> {
   const { kind, name, files, remaining } = of;
   const found = await searchFiles(files, [...new Set(targets.flatMap((t) => t.telling))], signal);
   for (const { erasure, telling } of targets) {
-    const traces = telling.filter((value) => found.has(value)).length;
-    lists.get(erasure)!.push(statement(kind, name, verdict({ traces, telling, files, remaining })));
+    const there = telling.filter((value) => found.has(value));
+    const traces = there.filter((value) => !excused.has(value)).length;
+    const named = there.length - traces;
+    lists.get(erasure)!.push(statement(kind, name, verdict({ traces, named, telling, files, remaining })));
   }
   onPlace?.(placeId({ kind, name }));
 }
 
 function verdict(of: {
   traces: number;
+  named: number;
   telling: readonly string[];
   files: readonly string[];
   remaining: string | null;
 }): { state: PlaceState; reason: string } {
   if (of.traces > 0) return { state: 'applied', reason: `${of.traces} values are still in the files.` };
+  if (of.named > 0) return { state: 'unverifiable', reason: `Of the Log, ${tombstonesRemain}` };
   if (of.remaining !== null) return { state: 'unverifiable', reason: of.remaining };
   if (of.files.length === 0)
     return { state: 'verified', reason: 'The store has rewritten or freed what held it.' };

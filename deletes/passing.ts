@@ -1,50 +1,62 @@
+import { randomUUID } from 'node:crypto';
 import { barriersTopic, decodeBarrier } from '../connectors/source/barriers.ts';
 import type { SourceEraser } from '../connectors/source/erasure.ts';
+import { isInsideoutError } from '../core/errors.ts';
+import type { Checkpoint } from '../core/position.ts';
 import type { Log } from '../log/log.ts';
 import type { Erasure, Journal } from './journal.ts';
 
+export interface PassingParts {
+  readonly log: Log;
+  readonly journal: Journal;
+  readonly source: string;
+  readonly eraser: SourceEraser;
+  /**
+   * Writes a barrier of its own, because another process began these erasures: theirs may be lost with a slot, and
+   * of one whose deletes nobody has confirmed it tells that they will not come.
+   */
+  readonly again: boolean;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Waits until the source has passed the marks of these erasures: behind the offsets that it tells then, every
- * topic has their deletes. `again`: a mark that the Log does not hold is written once more, because the process
- * that wrote it is gone, and so may be the mark.
+ * Waits until the source has passed the barriers of these erasures: behind the offsets that it tells then, every
+ * topic has their deletes. An erasure whose deletes were never committed, because the process that wanted them
+ * ended before, stays as it is: it must be begun again.
  */
-export async function waitUntilPassed(
-  erasures: readonly Erasure[],
-  parts: {
-    log: Log;
-    journal: Journal;
-    source: string;
-    eraser: SourceEraser;
-    again: boolean;
-    signal: AbortSignal;
-  },
-): Promise<void> {
+export async function waitUntilPassed(erasures: readonly Erasure[], parts: PassingParts): Promise<void> {
   const { log, journal, source, eraser, signal } = parts;
-  const left = new Set(erasures.filter((e) => e.phase === 'deleted').map((e) => e.id));
+  const left = new Map(
+    erasures.filter((e) => e.phase === 'found' || e.phase === 'deleted').map((e) => [e.id, e]),
+  );
   if (left.size === 0) return;
+  const pass = async ({ id, barrier }: Erasure, ends: Checkpoint) => {
+    left.delete(id);
+    try {
+      await journal.record({ type: 'passed', erasure: id, barrier, ends: Object.fromEntries(ends) });
+    } catch (error) {
+      // Another process that finishes it was faster.
+      if (!isInsideoutError(error, 'CATALOG_CONFLICT')) throw error;
+    }
+  };
+  const probe = parts.again ? await eraser.mark({ id: randomUUID() }) : null;
   const topic = barriersTopic(source);
-  const range = (await log.offsets([topic])).get(`${topic}/0`);
-  const end = range?.end ?? 0;
-  let marked = !parts.again;
+  const first = (await log.offsets([topic])).get(`${topic}/0`)?.first ?? 0;
   const done = new AbortController();
   const stop = AbortSignal.any([signal, done.signal]);
-  const markAgain = async () => {
-    if (marked || left.size === 0) return;
-    marked = true;
-    for (const id of left) await eraser.mark({ id });
-  };
-  // Those that are in the Log already come first; for the others the source may have crashed before it wrote them.
-  if (end <= (range?.first ?? 0)) await markAgain();
-  const request = { topics: [topic], from: async () => range?.first ?? 0, signal: stop };
-  for await (const batch of log.consume(request)) {
+  const committed = new Set<string>();
+  for await (const batch of log.consume({ topics: [topic], from: async () => first, signal: stop })) {
     for (const record of batch.records) {
-      const { content, ends } = decodeBarrier(record);
-      const id = typeof content.erasure === 'string' ? content.erasure : null;
-      if (id === null || !left.delete(id)) continue;
-      await journal.record({ type: 'passed', erasure: id, ends: Object.fromEntries(ends) });
+      const { id, content, ends } = decodeBarrier(record);
+      for (const erasure of left.values()) if (erasure.barrier === id) await pass(erasure, ends);
+      if (typeof content.erasure === 'string') committed.add(content.erasure);
+      if (id !== probe) continue;
+      // It lies behind all deletes that were committed when it was written.
+      for (const erasure of left.values())
+        if (erasure.phase === 'deleted' || committed.has(erasure.id)) await pass(erasure, ends);
+      left.clear();
     }
     if (left.size === 0) break;
-    if (batch.next >= end) await markAgain();
   }
   done.abort();
   signal.throwIfAborted();
