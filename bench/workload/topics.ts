@@ -19,13 +19,13 @@ export class Topics {
     return new Topics(admin);
   }
 
-  /** The sum of the end offsets; 0 while the topic does not exist. */
+  /** The sum of the end offsets; 0 while the topic is not there. */
   async records(topic: string): Promise<number> {
     try {
       const offsets = await this.#admin.fetchTopicOffsets(topic);
       return offsets.reduce((sum, { high }) => sum + Number(high), 0);
     } catch (error) {
-      if (isUnknownTopic(error)) return 0;
+      if (isNotThere(error)) return 0;
       throw error;
     }
   }
@@ -53,7 +53,10 @@ export class Topics {
   }
 }
 
-function isUnknownTopic(error: unknown): boolean {
+/** It is just being made, or does not exist. */
+function isNotThere(error: unknown): boolean {
   const { type, cause } = error as { type?: unknown; cause?: unknown };
-  return type === 'UNKNOWN_TOPIC_OR_PARTITION' || (cause instanceof Error && isUnknownTopic(cause));
+  return notThere.has(String(type)) || (cause instanceof Error && isNotThere(cause));
 }
+
+const notThere = new Set(['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE', 'NOT_LEADER_FOR_PARTITION']);
