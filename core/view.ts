@@ -12,6 +12,14 @@ export interface ViewShape {
   readonly columns: Columns;
   /** Names of the key columns, all of them in `columns`, in the order of the source's key. Never empty. */
   readonly key: readonly string[];
+  /** When its rows end; absent when they stay until they are deleted. */
+  readonly ttl?: Ttl;
+}
+
+/** A row ends at the time in `column`, a timestamp column of the view, plus so many milliseconds: core/lifetime.ts. */
+export interface Ttl {
+  readonly column: string;
+  readonly ms: number;
 }
 
 /** A view key: the values of `ViewShape.key`, in that order, none of them null. */

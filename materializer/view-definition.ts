@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Columns, RowOf } from '../core/column.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Row } from '../core/value.ts';
-import type { ViewShape } from '../core/view.ts';
+import type { Ttl, ViewShape } from '../core/view.ts';
 import type { ViewEffect } from './apply/effects.ts';
 
 /** Turns a source row into the view's columns, or into null when the row is not part of the view. */
@@ -58,6 +58,12 @@ export interface ViewOptions<Reads extends Columns, Stored extends Columns> {
   /** Writes the view to the Log as well, for others to read. Default: when another view of the config reads it. */
   readonly publish?: boolean;
   /**
+   * A row ends so many milliseconds after the time in `column`, a timestamp column of the view, however often it
+   * is rebuilt: null or infinity never, a time without an offset counts as UTC. Views that read this one have
+   * their own.
+   */
+  readonly ttl?: { readonly column: keyof Stored & string; readonly ms: number };
+  /**
    * Called with the view's changes after readers can see them, to call a webhook or write to a topic for others:
    * each at least once, in the order of each key. What a rebuild goes through again is not told again. Only for
    * views that a topic feeds. `from`: begin with what comes from now on (default), or with all there is.
@@ -80,6 +86,7 @@ export interface ViewDeclaration {
   readonly reads?: Columns | undefined;
   readonly row?: RowFunction | undefined;
   readonly publish?: boolean | undefined;
+  readonly ttl?: Ttl | undefined;
   readonly effects?:
     | { readonly from?: 'now' | 'start' | undefined; readonly run: Effects['run'] }
     | undefined;
@@ -119,6 +126,19 @@ export function viewProblems(declared: ViewDeclaration): { path: string[]; messa
       ['effects'],
       'belong to a view that a topic feeds: the offsets of a view topic are those of one generation',
     );
+  if (declared.ttl) {
+    const { column, ms } = declared.ttl;
+    const type = Object.hasOwn(declared.columns, column) ? declared.columns[column] : undefined;
+    if (type !== 'timestamp')
+      say(
+        ['ttl', 'column'],
+        type === undefined
+          ? `"${column}" is not among the view's columns: add it to columns`
+          : `"${column}" is ${type}: name a column of type timestamp`,
+      );
+    if (!Number.isSafeInteger(ms) || ms < 1)
+      say(['ttl', 'ms'], 'must be a whole number of milliseconds, at least 1');
+  }
   for (const column of Object.keys(declared.columns))
     if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(column))
       say(
@@ -141,7 +161,12 @@ export function defineView(declared: ViewDeclaration): ViewDefinition {
     );
   const keyFrom = keyMap(declared);
   return {
-    shape: { name: declared.name, columns: declared.columns, key: Object.keys(keyFrom) },
+    shape: {
+      name: declared.name,
+      columns: declared.columns,
+      key: Object.keys(keyFrom),
+      ...(declared.ttl ? { ttl: { column: declared.ttl.column, ms: declared.ttl.ms } } : {}),
+    },
     from: declared.from,
     store: declared.store,
     reads: declared.reads ?? declared.columns,
@@ -160,7 +185,7 @@ export function keyMap({ key }: ViewDeclaration): Record<string, string> {
     : { ...(key as Record<string, string>) };
 }
 
-/** A text that changes when what the view stores could, or where: input, store, columns, key, version, or the row function's code. */
+/** A text that changes when what the view stores could, or where: input, store, columns, key, ttl, version, or the row function's code. */
 export function fingerprint(definition: ViewDefinition): string {
   const { shape, from, store, reads, keyFrom, row, published, version } = definition;
   const parts = [
@@ -173,6 +198,7 @@ export function fingerprint(definition: ViewDefinition): string {
     row?.toString() ?? '',
     published,
     version,
+    ...(shape.ttl ? [[shape.ttl.column, shape.ttl.ms]] : []),
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }

@@ -25,7 +25,7 @@ export function gap(view: ViewShape, batch: ViewBatch, stored: Offset): Insideou
 export function wrongShape(view: ViewShape, id: GenerationId): InsideoutError {
   return new InsideoutError(
     'VIEW_SHAPE',
-    `Generation ${id} of the view "${view.name}" has other columns or another key.`,
+    `Generation ${id} of the view "${view.name}" has other columns, another key or another ttl.`,
     {
       hint: 'Rebuild the view, so that a new generation with the declared columns takes its place.',
     },
@@ -44,7 +44,11 @@ export function dropsActive(view: string, id: GenerationId): InsideoutError {
 
 /** The same shape has the same text. */
 export const shapeText = (view: ViewShape): string =>
-  JSON.stringify([Object.entries(view.columns), view.key]);
+  JSON.stringify([
+    Object.entries(view.columns),
+    view.key,
+    ...(view.ttl ? [[view.ttl.column, view.ttl.ms]] : []),
+  ]);
 
 export function gone(view: string, id: GenerationId): InsideoutError {
   return new InsideoutError('STORE_REFUSED', `The store has no generation ${id} of the view "${view}".`, {

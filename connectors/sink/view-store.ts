@@ -11,7 +11,7 @@ import type { GenerationId, Key, ViewBatch, ViewShape } from '../../core/view.ts
  * `STORE_REFUSED` for what an operator must mend, `RECORD_UNSTORABLE` when one record alone is to blame.
  */
 export interface ViewStore {
-  /** The generation, created empty if it does not exist. `VIEW_SHAPE` if it exists with other columns or key. */
+  /** The generation, created empty if it does not exist. `VIEW_SHAPE` if it exists with other columns, key or ttl. */
   open(view: ViewShape, id: GenerationId): Promise<Generation>;
 
   /** Ids of the view's generations in this store, ascending. */
@@ -82,6 +82,10 @@ export interface Generation {
    * and a batch that is wholly below it is a no-op. Within the batch the last change of a key wins. SQLite applies
    * rows and checkpoint in one atomic step, Redis a large batch in several, each with its checkpoint; Cassandra applies the rows first, with timestamps made
    * from offsets, so a repeated application cannot undo a newer one.
+   *
+   * Of a view with a `ttl`, a row that has ended is deleted instead of written, and one that ends later is never
+   * read after its end, by whoever wrote it and whenever; its bytes go soon after. Its end is made of its values
+   * alone, so that no replay and no rebuild moves it. A row whose end cannot be read is `RECORD_UNSTORABLE`.
    *
    * `VIEW_FENCED` when a later claim exists: nothing was changed (Cassandra: nothing that the later claimant
    * does not write as well). `VIEW_CHECKPOINT_GAP` when `batch.from` is past the stored checkpoint.

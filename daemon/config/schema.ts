@@ -103,6 +103,7 @@ export const viewSchema = z.strictObject({
     )
     .optional(),
   publish: z.boolean().optional(),
+  ttl: z.strictObject({ column: z.string(), ms: positive }).optional(),
   effects: z
     .strictObject({
       from: z.enum(['now', 'start']).optional(),
@@ -130,6 +131,16 @@ export const subjectSchema = z.strictObject({
 
 export const erasureSchema = z.strictObject({
   key: z.string().min(1).default('.insideout/erasure-key.pem'),
+  shred: z.string().min(1).optional(),
+});
+
+export const deletesSchema = z.strictObject({
+  tokens: z
+    .record(
+      identifier,
+      fromEnvironment('the token').regex(/^\S{16,}$/, 'must be 16 characters or more without spaces'),
+    )
+    .refine((tokens) => Object.keys(tokens).length > 0, 'is empty: leave `deletes` out, or give a token'),
 });
 
 export const configSchema = z.strictObject({
@@ -143,6 +154,7 @@ export const configSchema = z.strictObject({
   http: httpSchema.default({ host: '127.0.0.1', port: 9464 }),
   subjects: z.record(identifier, subjectSchema).default({}),
   erasure: erasureSchema.default({ key: '.insideout/erasure-key.pem' }),
+  deletes: deletesSchema.optional(),
   rebuild: rebuildSchema.default({ maxLag: 1_000, steadyMs: 2_000, graceMs: 3_600_000 }),
 });
 

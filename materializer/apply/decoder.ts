@@ -1,5 +1,6 @@
 import type { Columns } from '../../core/column.ts';
 import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
+import { type EndOf, endOf } from '../../core/lifetime.ts';
 import type { Row, Value } from '../../core/value.ts';
 import type { Key, ViewChange } from '../../core/view.ts';
 import { type ReadRow, RowReader } from '../../log/avro/row-reader.ts';
@@ -17,10 +18,12 @@ export class Decoder {
   /** The columns that the row function makes. */
   readonly #stored: readonly string[];
   readonly #readsStored: boolean;
+  readonly #end: EndOf | null;
 
   constructor(view: ViewDefinition, schemas: SchemaRegistry) {
     const { shape, keyFrom } = view;
     this.#view = view;
+    this.#end = endOf(shape);
     this.#keyColumns = shape.key.map((name) => [name, keyFrom[name]!]);
     this.#readsStored = view.reads === shape.columns;
     this.#stored = Object.keys(shape.columns).filter((name) => !shape.key.includes(name));
@@ -61,7 +64,22 @@ export class Decoder {
     this.#keyColumns.forEach(([name], i) => {
       row[name] = key[i]!;
     });
+    if (this.#end) this.#checkEnd(row, this.#end);
     return { op: 'upsert', offset, key, row };
+  }
+
+  /** A row whose end nobody can tell would stay for ever. */
+  #checkEnd(row: Row, end: EndOf): void {
+    try {
+      end(row);
+    } catch {
+      const { name, ttl } = this.#view.shape;
+      throw new InsideoutError(
+        'RECORD_UNCONVERTIBLE',
+        `The column "${ttl?.column}" of the view "${name}", from which its rows end, holds no date or timestamp.`,
+        { hint: 'Name another column in ttl, or make one with row: text as Postgres or ISO 8601 writes it.' },
+      );
+    }
   }
 
   #key(row: Row): Key {

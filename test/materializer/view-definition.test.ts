@@ -81,6 +81,13 @@ test.each<[string, Partial<ViewDeclaration>, string]>([
   ['no key', { key: [] }, 'key'],
   ['a key that is not stored', { key: ['other'] }, 'key'],
   ['a column that no store can name', { columns: { id: 'bigint', 'a b': 'text' } }, 'columns.a b'],
+  ['a ttl of a column that is not stored', { ttl: { column: 'at', ms: 1 } }, 'ttl.column'],
+  ['a ttl of a column that is no timestamp', { ttl: { column: 'name', ms: 1 } }, 'ttl.column'],
+  [
+    'a ttl that is no time',
+    { columns: { id: 'bigint', at: 'timestamp' }, ttl: { column: 'at', ms: 0.5 } },
+    'ttl.ms',
+  ],
   ['a stored column that nothing makes', { reads: { id: 'bigint', title: 'text' } }, 'reads'],
 ])('%s is a problem at its path', (_name, more, path) => {
   expect(viewProblems(declared(more)).map((p) => p.path.join('.'))).toEqual([path]);
@@ -101,4 +108,17 @@ test('the fingerprint changes with what could change the rows, or where they are
     { row: () => null },
   ] satisfies Partial<ViewDeclaration>[])
     expect(of(more)).not.toBe(same);
+});
+
+test('a ttl is part of what a store must know, and of the fingerprint', () => {
+  const columns = { id: 'bigint', at: 'timestamp' } as const;
+  const of = (ms: number) => defineView(declared({ columns, ttl: { column: 'at', ms } }));
+  expect(of(1_000).shape.ttl).toEqual({ column: 'at', ms: 1_000 });
+  expect(defineView(declared({ columns })).shape).not.toHaveProperty('ttl');
+  const prints = [defineView(declared({ columns })), of(1_000), of(2_000)].map(fingerprint);
+  expect(new Set(prints).size).toBe(3);
+});
+
+test('the fingerprint of a view without a ttl is what it was before there were any', () => {
+  expect(fingerprint(defineView(declared()))).toBe('de0190ae91d84ce8');
 });

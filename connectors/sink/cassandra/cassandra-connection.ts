@@ -12,6 +12,8 @@ export interface CassandraOptions {
   readonly password?: string | undefined;
   /** Copies of each row, used only when the keyspace has to be created. Default 1. */
   readonly replicationFactor?: number | undefined;
+  /** Tells how long the rows of views with a `ttl` have left. Default Date.now. */
+  readonly now?: (() => number) | undefined;
 }
 
 /** The longest pause between two tries of the driver to reach a node again. */

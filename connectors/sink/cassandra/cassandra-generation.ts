@@ -3,6 +3,7 @@ import type { InsideoutError } from '../../../core/errors.ts';
 import type { Checkpoint, Offset } from '../../../core/position.ts';
 import type { Row, Value } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
+import { type Expiry, expiryOf } from '../expiry.ts';
 import { fenced, gap } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
 import { CassandraClaims } from './cassandra-claims.ts';
@@ -26,13 +27,21 @@ export class CassandraGeneration implements Generation {
   readonly id: GenerationId;
   readonly #connection: CassandraConnection;
   readonly #statements: Statements;
+  readonly #expiry: Expiry | null;
   readonly #claims: CassandraClaims;
 
-  constructor(parts: { connection: CassandraConnection; tables: Tables; view: ViewShape; id: GenerationId }) {
+  constructor(parts: {
+    connection: CassandraConnection;
+    tables: Tables;
+    view: ViewShape;
+    id: GenerationId;
+    now: (() => number) | undefined;
+  }) {
     this.view = parts.view;
     this.id = parts.id;
     this.#connection = parts.connection;
-    this.#statements = statementsOf(parts.tables.rows(parts.view.name, parts.id), parts.view);
+    this.#expiry = expiryOf(parts.view, parts.now);
+    this.#statements = statementsOf(parts.tables.rows(parts.view.name, parts.id), parts.view, this.#expiry);
     this.#claims = new CassandraClaims({ ...parts, view: parts.view.name });
   }
 
@@ -71,7 +80,8 @@ export class CassandraGeneration implements Generation {
 
   async get(key: Key): Promise<Row | null> {
     const found = (await this.#connection.run(this.#statements.get, this.#statements.key(key))).first();
-    return found ? fromCql(found, this.view.columns) : null;
+    const row = found ? fromCql(found, this.view.columns) : null;
+    return row && this.#ended(row) ? null : row;
   }
 
   async getMany(keys: readonly Key[]): Promise<(Row | null)[]> {
@@ -84,13 +94,23 @@ export class CassandraGeneration implements Generation {
 
   async *scan(): AsyncGenerator<Row> {
     for await (const page of this.#connection.pages(this.#statements.scan, scanPage))
-      for (const row of page) yield fromCql(row, this.view.columns);
+      for (const stored of page) {
+        const row = fromCql(stored, this.view.columns);
+        if (!this.#ended(row)) yield row;
+      }
   }
 
   async count(): Promise<number> {
     let count = 0;
-    for await (const page of this.#connection.pages(this.#statements.keys, keyPage)) count += page.length;
+    const { ends, keys } = this.#statements;
+    for await (const page of this.#connection.pages(ends ?? keys, keyPage))
+      count += ends === null ? page.length : page.filter((row) => !this.#ended(row)).length;
     return count;
+  }
+
+  /** Cassandra counts seconds, and by its own clock. */
+  #ended(row: { readonly [column: string]: Value }): boolean {
+    return this.#expiry?.ended(this.#expiry.end(row)) ?? false;
   }
 
   async #verify(claim: Claim, batch: ViewBatch): Promise<Offset> {

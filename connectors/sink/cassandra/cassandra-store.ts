@@ -25,7 +25,7 @@ export async function openCassandraStore(options: CassandraOptions): Promise<Vie
   const connection = new CassandraConnection(options);
   try {
     await connection.connect();
-    return new CassandraStore(connection, await createSchema(connection, options));
+    return new CassandraStore(connection, await createSchema(connection, options), options.now);
   } catch (error) {
     await connection.close();
     throw error;
@@ -35,8 +35,10 @@ export async function openCassandraStore(options: CassandraOptions): Promise<Vie
 class CassandraStore implements ViewStore {
   readonly #connection: CassandraConnection;
   readonly #tables: Tables;
+  readonly #now: (() => number) | undefined;
 
-  constructor(connection: CassandraConnection, tables: Tables) {
+  constructor(connection: CassandraConnection, tables: Tables, now: (() => number) | undefined) {
+    this.#now = now;
     this.#connection = connection;
     this.#tables = tables;
   }
@@ -62,7 +64,13 @@ class CassandraStore implements ViewStore {
         [...key, shape],
       );
     }
-    return new CassandraGeneration({ connection: this.#connection, tables: this.#tables, view, id });
+    return new CassandraGeneration({
+      connection: this.#connection,
+      tables: this.#tables,
+      view,
+      id,
+      now: this.#now,
+    });
   }
 
   async generations(view: string): Promise<GenerationId[]> {
@@ -116,7 +124,7 @@ class CassandraStore implements ViewStore {
   }
 
   scrub(): Promise<string | null> {
-    return remainder(this.#connection, this.#tables.keyspace);
+    return remainder(this.#connection, this.#tables.keyspace, this.#now);
   }
 
   files(): readonly string[] {

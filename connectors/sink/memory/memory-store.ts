@@ -2,12 +2,13 @@ import type { Checkpoint, Offset, PartitionKey } from '../../../core/position.ts
 import { partitionKey } from '../../../core/position.ts';
 import type { Row } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
+import { type Expiry, expiryOf } from '../expiry.ts';
 import { encodeArray } from '../row-json.ts';
 import { dropsActive, fenced, gap, gone, shapeText, unstorable, wrongShape } from '../store-errors.ts';
 import type { Claim, Generation, Promotion, ViewStore } from '../view-store.ts';
 
 /** Views in memory, for unit tests: the contract in its shortest form. */
-export function openMemoryStore(): ViewStore {
+export function openMemoryStore(options: { readonly now?: () => number } = {}): ViewStore {
   const generations = new Map<string, Map<GenerationId, MemoryGeneration>>();
   const active = new Map<string, GenerationId>();
   return {
@@ -16,7 +17,7 @@ export function openMemoryStore(): ViewStore {
       generations.set(view.name, ofView);
       const known = ofView.get(id);
       if (known && shapeText(known.view) !== shapeText(view)) throw wrongShape(view, id);
-      const generation = known ?? new MemoryGeneration(view, id);
+      const generation = known ?? new MemoryGeneration({ view, id, expiry: expiryOf(view, options.now) });
       ofView.set(id, generation);
       return generation;
     },
@@ -44,13 +45,15 @@ export function openMemoryStore(): ViewStore {
 class MemoryGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
-  readonly #rows = new Map<string, { row: Row; partition: number }>();
+  readonly #expiry: Expiry | null;
+  readonly #rows = new Map<string, { row: Row; partition: number; end: number | null }>();
   readonly #checkpoints = new Map<PartitionKey, { next: Offset; epoch: number }>();
   #dropped = false;
 
-  constructor(view: ViewShape, id: GenerationId) {
-    this.view = view;
-    this.id = id;
+  constructor(parts: { view: ViewShape; id: GenerationId; expiry: Expiry | null }) {
+    this.view = parts.view;
+    this.id = parts.id;
+    this.#expiry = parts.expiry;
   }
 
   async checkpoint(): Promise<Checkpoint> {
@@ -70,16 +73,21 @@ class MemoryGeneration implements Generation {
     const stored = this.#checkpoints.get(key);
     if (!stored || stored.epoch !== claim.epoch) throw fenced(this.view, batch);
     if (batch.from > stored.next) throw gap(this.view, batch, stored.next);
-    for (const change of batch.changes) if (change.op === 'upsert') checkValues(change.row);
+    for (const change of batch.changes) if (change.op === 'upsert') this.#check(change.row);
     for (const change of batch.changes) {
       if (change.offset < stored.next) continue;
       if (change.op === 'upsert')
-        this.#rows.set(encodeArray(change.key), { row: { ...change.row }, partition: batch.partition });
+        this.#rows.set(encodeArray(change.key), {
+          row: { ...change.row },
+          partition: batch.partition,
+          end: this.#expiry?.end(change.row) ?? null,
+        });
       else if (change.op === 'delete') this.#rows.delete(encodeArray(change.key));
       else
         for (const [k, { partition }] of this.#rows) if (partition === batch.partition) this.#rows.delete(k);
     }
     this.#checkpoints.set(key, { ...stored, next: Math.max(stored.next, batch.next) });
+    this.#expire();
   }
 
   /** Dropped: nobody can write to it any more. */
@@ -94,6 +102,7 @@ class MemoryGeneration implements Generation {
   }
 
   async get(key: Key): Promise<Row | null> {
+    this.#expire();
     return this.#rows.get(encodeArray(key))?.row ?? null;
   }
 
@@ -102,11 +111,23 @@ class MemoryGeneration implements Generation {
   }
 
   async *scan(): AsyncGenerator<Row> {
+    this.#expire();
     for (const { row } of [...this.#rows.values()]) yield row;
   }
 
   async count(): Promise<number> {
+    this.#expire();
     return this.#rows.size;
+  }
+
+  #check(row: Row): void {
+    checkValues(row);
+    this.#expiry?.end(row);
+  }
+
+  #expire(): void {
+    if (!this.#expiry) return;
+    for (const [key, { end }] of this.#rows) if (this.#expiry.ended(end)) this.#rows.delete(key);
   }
 }
 

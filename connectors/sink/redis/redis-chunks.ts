@@ -2,15 +2,25 @@ import { InsideoutError } from '../../../core/errors.ts';
 import type { Offset } from '../../../core/position.ts';
 import type { Row } from '../../../core/value.ts';
 import type { Key, ViewBatch } from '../../../core/view.ts';
+import type { Expiry } from '../expiry.ts';
 import type { RowJson } from '../row-json.ts';
 import { unstorable } from '../store-errors.ts';
 
+/** A row as it is stored, and when it ends. */
+interface Encoded {
+  readonly value: string;
+  readonly end: number | null;
+}
+
 /** A step of a batch that Redis does atomically, moving the checkpoint from `from` to `next`. */
 export type Chunk =
-  | { readonly op: 'write'; from: Offset; next: Offset; rows: string[]; deleted: string[] }
+  /** `rows` are names and values in turn, `ends` names and ends of those that end. */
+  | { readonly op: 'write'; from: Offset; next: Offset; rows: string[]; ends: string[]; deleted: string[] }
   | { readonly op: 'truncate'; readonly from: Offset; readonly next: Offset };
 
 export interface ChunkEncoding {
+  /** Null when the rows of the view never end. */
+  readonly expiry: Expiry | null;
   readonly json: RowJson;
   /** The full name of a row. */
   name(key: Key): string;
@@ -28,7 +38,7 @@ const maxValueLength = 170_000_000;
 /** Cuts the part of a batch that begins at `start` into chunks. Within a chunk the last change of a key wins. */
 export function* chunksOf(batch: ViewBatch, start: Offset, encoding: ChunkEncoding): Generator<Chunk> {
   const ending = encoding.ending(batch.partition);
-  const latest = new Map<string, string | null>();
+  const latest = new Map<string, string | Encoded | null>();
   let from = start;
   let length = 0;
   for (const change of batch.changes) {
@@ -48,21 +58,28 @@ export function* chunksOf(batch: ViewBatch, start: Offset, encoding: ChunkEncodi
       latest.clear();
     }
     const name = encoding.name(change.key);
-    const value = change.op === 'delete' ? null : `{${members(change.row, encoding)}${ending}`;
-    latest.set(name, value);
+    const end = change.op === 'upsert' && encoding.expiry ? encoding.expiry.end(change.row) : null;
+    const gone = change.op === 'delete' || (end !== null && encoding.expiry?.ended(end));
+    const value = gone ? null : `{${members(change.row, encoding)}${ending}`;
+    latest.set(name, value !== null && end !== null ? { value, end } : value);
     length += name.length + (value?.length ?? 0);
   }
   if (from < batch.next || from === start) yield write(from, batch.next, latest);
 }
 
-function write(from: Offset, next: Offset, latest: ReadonlyMap<string, string | null>): Chunk {
+function write(from: Offset, next: Offset, latest: ReadonlyMap<string, string | Encoded | null>): Chunk {
   const rows: string[] = [];
   const deleted: string[] = [];
+  const ends: string[] = [];
   for (const [name, value] of latest) {
     if (value === null) deleted.push(name);
-    else rows.push(name, value);
+    else if (typeof value === 'string') rows.push(name, value);
+    else {
+      rows.push(name, value.value);
+      ends.push(name, String(value.end));
+    }
   }
-  return { op: 'write', from, next, rows, deleted };
+  return { op: 'write', from, next, rows, ends, deleted };
 }
 
 function members(row: Row, { json }: ChunkEncoding): string {

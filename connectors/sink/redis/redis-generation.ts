@@ -1,6 +1,7 @@
 import { type Checkpoint, type Offset, type PartitionKey, partitionKey } from '../../../core/position.ts';
 import type { Row } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
+import { expiryOf } from '../expiry.ts';
 import { type RowJson, rowJson } from '../row-json.ts';
 import { fenced, gap, generationGone, gone } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
@@ -26,7 +27,13 @@ export class RedisGeneration implements Generation {
   /** Where we believe the checkpoints to be; Redis corrects us. */
   readonly #next = new Map<PartitionKey, Offset>();
 
-  constructor(parts: { redis: RedisConnection; names: RedisNames; view: ViewShape; id: GenerationId }) {
+  constructor(parts: {
+    redis: RedisConnection;
+    names: RedisNames;
+    view: ViewShape;
+    id: GenerationId;
+    now: (() => number) | undefined;
+  }) {
     const { names, view, id } = parts;
     this.#redis = parts.redis;
     this.#names = names;
@@ -36,6 +43,7 @@ export class RedisGeneration implements Generation {
     this.#prefix = names.row(view.name, id);
     const text = keyText(view);
     this.#encoding = {
+      expiry: expiryOf(view, parts.now),
       json: this.#json,
       name: (key) => this.#prefix + text(key),
       ending: (partition) => `,"_p":${partition}}`,
@@ -140,8 +148,9 @@ export class RedisGeneration implements Generation {
   }
 
   async #write(claim: Claim, batch: ViewBatch, chunk: Chunk & { op: 'write' }): Promise<Offset | null> {
-    const { rows, deleted } = chunk;
-    const args = [...this.#guard(claim, batch, chunk.from), chunk.next, rows.length, ...rows, ...deleted];
+    const { rows, ends, deleted } = chunk;
+    const counts = [chunk.next, rows.length, ends.length];
+    const args = [...this.#guard(claim, batch, chunk.from), ...counts, ...rows, ...ends, ...deleted];
     return this.#verdict(batch, await this.#redis.run(applyScript, args));
   }
 
@@ -159,6 +168,7 @@ export class RedisGeneration implements Generation {
       from: chunk.from,
       next: chunk.next,
       rows: [],
+      ends: [],
       deleted: [],
     });
   }

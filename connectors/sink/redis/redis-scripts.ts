@@ -30,16 +30,21 @@ if stored ~= tonumber(ARGV[3]) then return {2, stored} end
 `;
 
 /**
- * ARGV after those of the guard: next checkpoint, twice the number of rows, names and rows in turn, names to
- * delete. The first write fails alone when Redis takes no writes, and its error is passed on with its own code.
+ * ARGV after those of the guard: next checkpoint, twice the number of rows, twice the number of those that end,
+ * names and rows in turn, names and ends in turn, names to delete. MSET makes every row one that does not end. The first write fails alone when Redis takes no writes, and its error is passed on with its own code.
  */
 export const applyScript = script(
   2,
   `${guard}
-local last = 5 + ARGV[5]
-if last > 5 then
-  local reply = redis.pcall('MSET', unpack(ARGV, 6, last))
+local rows = 6 + ARGV[5]
+local last = rows + ARGV[6]
+if rows > 6 then
+  local reply = redis.pcall('MSET', unpack(ARGV, 7, rows))
   if reply.err then return reply end
+end
+for i = rows + 1, last, 2 do
+  local reply = redis.pcall('PEXPIREAT', ARGV[i], ARGV[i + 1])
+  if type(reply) == 'table' then return reply end
 end
 if #ARGV > last then
   local reply = redis.pcall('UNLINK', unpack(ARGV, last + 1))

@@ -14,6 +14,8 @@ export interface RedisStoreOptions {
   readonly url: string;
   /** Put before every key. Default: nothing. */
   readonly prefix?: string | undefined;
+  /** Tells which rows have ended when they come; what ends later ends by the server's clock. Default Date.now. */
+  readonly now?: (() => number) | undefined;
 }
 
 /**
@@ -27,20 +29,22 @@ export interface RedisStoreOptions {
  * Does not wait for the server: the first command does.
  */
 export async function openRedisStore(options: RedisStoreOptions): Promise<ViewStore> {
-  return new RedisStore(new RedisConnection(options.url), redisNames(options.prefix ?? ''));
+  return new RedisStore(new RedisConnection(options.url), options);
 }
 
 class RedisStore implements ViewStore {
   readonly #redis: RedisConnection;
   readonly #names: RedisNames;
+  readonly #now: (() => number) | undefined;
 
-  constructor(redis: RedisConnection, names: RedisNames) {
+  constructor(redis: RedisConnection, options: RedisStoreOptions) {
     this.#redis = redis;
-    this.#names = names;
+    this.#names = redisNames(options.prefix ?? '');
+    this.#now = options.now;
   }
 
   async open(view: ViewShape, id: GenerationId): Promise<Generation> {
-    await this.#refuseEviction();
+    await this.#refuseEviction(view.ttl !== undefined);
     const generations = this.#names.generations(view.name);
     const wanted = shapeText(view);
     let shape = await this.#redis.run(openScript, [generations, id, wanted]);
@@ -49,7 +53,7 @@ class RedisStore implements ViewStore {
       shape = await this.#redis.run(openScript, [generations, id, wanted]);
     }
     if (shape !== wanted) throw wrongShape(view, id);
-    return new RedisGeneration({ redis: this.#redis, names: this.#names, view, id });
+    return new RedisGeneration({ redis: this.#redis, names: this.#names, view, id, now: this.#now });
   }
 
   async generations(view: string): Promise<GenerationId[]> {
@@ -112,17 +116,20 @@ class RedisStore implements ViewStore {
     await this.#redis.run(forgetScript, [generations, id]);
   }
 
-  /** A server that evicts any key when memory runs out would lose rows without a word. */
-  async #refuseEviction(): Promise<void> {
+  /** A server that evicts rows when memory runs out would lose them without a word. */
+  async #refuseEviction(rowsExpire: boolean): Promise<void> {
     const info = (await this.#redis.send('INFO', ['memory'])) as string;
     const limit = /^maxmemory:(\d+)/m.exec(info)?.[1] ?? '0';
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? 'noeviction';
-    if (limit === '0' || !policy.startsWith('allkeys')) return;
+    if (limit === '0' || policy === 'noeviction') return;
+    if (!rowsExpire && !policy.startsWith('allkeys')) return;
     throw new InsideoutError(
       'STORE_REFUSED',
       `Redis is set to evict keys when it is full (${policy}), and rows would go missing.`,
       {
-        hint: 'Set maxmemory-policy to noeviction, or to one that evicts only keys that expire.',
+        hint: rowsExpire
+          ? 'Set maxmemory-policy to noeviction: the rows of a view with a ttl are keys that expire.'
+          : 'Set maxmemory-policy to noeviction, or to one that evicts only keys that expire.',
       },
     );
   }

@@ -4,6 +4,7 @@ import type { Checkpoint } from '../../../core/position.ts';
 import { partitionKey } from '../../../core/position.ts';
 import type { Row, Value } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
+import { type Expiry, expiryOf } from '../expiry.ts';
 import { fenced, gap, gone } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
 import { classifySqlite, closed, durably } from './sqlite-database.ts';
@@ -16,7 +17,7 @@ export const tableOf = (view: string, id: GenerationId): string => quote(`${view
 
 /**
  * A single integer key becomes SQLite's own row number, any other key the clustering of the table. The source
- * partition is kept for TRUNCATE, which comes partition by partition.
+ * partition is kept for TRUNCATE, which comes partition by partition, and of views with a `ttl` the end of the row.
  */
 export function tableDdl(view: ViewShape, id: GenerationId): string {
   const names = Object.keys(view.columns);
@@ -26,8 +27,9 @@ export function tableDdl(view: ViewShape, id: GenerationId): string {
     const key = view.key.includes(name);
     return `${quote(name)} ${sqliteType[view.columns[name]!]}${key ? (rowid ? ' PRIMARY KEY' : ' NOT NULL') : ''}`;
   });
+  const expires = view.ttl ? ', "_expires" INTEGER' : '';
   const constraint = rowid ? '' : `, PRIMARY KEY (${view.key.map(quote).join(', ')})`;
-  return `create table if not exists ${tableOf(view.name, id)} (${columns.join(', ')}, "_partition" INTEGER NOT NULL${constraint})${rowid ? ' STRICT' : ' WITHOUT ROWID, STRICT'}`;
+  return `create table if not exists ${tableOf(view.name, id)} (${columns.join(', ')}, "_partition" INTEGER NOT NULL${expires}${constraint})${rowid ? ' STRICT' : ' WITHOUT ROWID, STRICT'}`;
 }
 
 /** Others write between two steps of an erasure. */
@@ -42,23 +44,37 @@ interface Statements {
   readonly get: Database.Statement;
 }
 
+export interface SqliteGenerationParts {
+  readonly db: Database.Database;
+  readonly path: string;
+  readonly view: ViewShape;
+  readonly id: GenerationId;
+  readonly now: (() => number) | undefined;
+  /** Called when a partition was claimed: who writes also removes what has ended. */
+  readonly claimed: () => void;
+}
+
 export class SqliteGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
   readonly #db: Database.Database;
   readonly #path: string;
   readonly #sql: Statements;
+  readonly #claimed: () => void;
+  readonly #expiry: Expiry | null;
   readonly #names: readonly string[];
   readonly #binders: readonly ToSqlite[];
   readonly #keyBinders: readonly ToSqlite[];
   readonly #apply: (claim: Claim, batch: ViewBatch) => void;
 
-  constructor(parts: { db: Database.Database; path: string; view: ViewShape; id: GenerationId }) {
+  constructor(parts: SqliteGenerationParts) {
     const { db, view, id } = parts;
     this.#db = db;
     this.#path = parts.path;
     this.view = view;
     this.id = id;
+    this.#claimed = parts.claimed;
+    this.#expiry = expiryOf(view, parts.now);
     this.#names = Object.keys(view.columns);
     this.#binders = this.#names.map((name) => toSqlite[view.columns[name]!]);
     this.#keyBinders = view.key.map((name) => toSqlite[view.columns[name]!]);
@@ -79,7 +95,7 @@ export class SqliteGeneration implements Generation {
   }
 
   async claim(topic: string, partition: number): Promise<Claim> {
-    return this.#guard(() => {
+    const claim = this.#guard(() => {
       const row = this.#db
         .prepare<[string, number, string, number], { next: number; epoch: number }>(
           // Nobody claims what is being dropped: its checkpoint would outlive it.
@@ -91,6 +107,8 @@ export class SqliteGeneration implements Generation {
       if (!row) throw gone(this.view.name, this.id);
       return { topic, partition, ...row };
     });
+    this.#claimed();
+    return claim;
   }
 
   async apply(claim: Claim, batch: ViewBatch): Promise<void> {
@@ -99,7 +117,7 @@ export class SqliteGeneration implements Generation {
 
   async erase(keys: readonly Key[]): Promise<void> {
     const remove = (some: readonly Key[]) => {
-      for (const key of some) this.#sql.remove.run(key.map((value, i) => this.#keyBinders[i]!(value)));
+      for (const key of some) this.#remove(key);
     };
     for (let from = 0; from < keys.length; from += erasedAtOnce) {
       this.#guard(() => durably(this.#db, () => remove(keys.slice(from, from + erasedAtOnce))));
@@ -120,32 +138,32 @@ export class SqliteGeneration implements Generation {
     const key = this.view.key.map(quote);
     const columns = this.#names.map(quote).join(', ');
     const table = tableOf(this.view.name, this.id);
+    const after = `(${key.join(', ')}) > (${key.map(() => '?').join(', ')})`;
     const order = `order by ${key.join(', ')} limit 1000`;
     const { first, following } = this.#guard(() => ({
-      first: this.#db.prepare(`select ${columns} from ${table} ${order}`).safeIntegers(),
+      first: this.#db.prepare(`select ${columns} from ${table} ${living(this.view)} ${order}`).safeIntegers(),
       following: this.#db
-        .prepare(
-          `select ${columns} from ${table} where (${key.join(', ')}) > (${key.map(() => '?').join(', ')}) ${order}`,
-        )
+        .prepare(`select ${columns} from ${table} ${living(this.view, after)} ${order}`)
         .safeIntegers(),
     }));
-    let page = this.#guard(() => first.all()) as Record<string, unknown>[];
+    let page = this.#guard(() => first.all(...this.#now())) as Record<string, unknown>[];
     while (page.length > 0) {
       for (const row of page) yield this.#row(row);
       const last = page.at(-1)!;
-      page = this.#guard(() => following.all(...this.view.key.map((name) => last[name]))) as Record<
-        string,
-        unknown
-      >[];
+      page = this.#guard(() =>
+        following.all(...this.view.key.map((name) => last[name]), ...this.#now()),
+      ) as Record<string, unknown>[];
     }
   }
 
   async count(): Promise<number> {
     return this.#guard(() =>
       this.#db
-        .prepare<[], number>(`select count(*) from ${tableOf(this.view.name, this.id)}`)
+        .prepare<number[], number>(
+          `select count(*) from ${tableOf(this.view.name, this.id)} ${living(this.view)}`,
+        )
         .pluck()
-        .get(),
+        .get(...this.#now()),
     )!;
   }
 
@@ -155,25 +173,45 @@ export class SqliteGeneration implements Generation {
     if (!stored || stored.epoch !== claim.epoch) throw fenced(view, batch);
     if (batch.from > stored.next) throw gap(view, batch, stored.next);
     if (batch.next <= stored.next) return;
-    const values: unknown[] = new Array(this.#names.length + 1);
+    const expiry = this.#expiry;
+    const width = this.#names.length + 1;
+    const values: unknown[] = new Array(expiry ? width + 1 : width);
     for (const change of batch.changes) {
       if (change.offset < stored.next) continue;
       if (change.op === 'upsert') {
+        if (expiry) {
+          const end = expiry.end(change.row);
+          if (expiry.ended(end)) {
+            this.#remove(change.key);
+            continue;
+          }
+          values[width] = end;
+        }
         for (let i = 0; i < this.#names.length; i++)
           values[i] = this.#binders[i]!((change.row[this.#names[i]!] ?? null) as Value);
         values[this.#names.length] = batch.partition;
         this.#sql.upsert.run(values);
-      } else if (change.op === 'delete')
-        this.#sql.remove.run(change.key.map((value, i) => this.#keyBinders[i]!(value)));
+      } else if (change.op === 'delete') this.#remove(change.key);
       else this.#sql.truncate.run(batch.partition);
     }
     this.#sql.move.run(batch.next, view.name, id, batch.topic, batch.partition);
   }
 
+  #remove(key: Key): void {
+    this.#sql.remove.run(key.map((value, i) => this.#keyBinders[i]!(value)));
+  }
+
   #find(key: Key): Row | null {
     const bound = key.map((value, i) => this.#keyBinders[i]!(value));
-    const row = this.#guard(() => this.#sql.get.get(...bound)) as Record<string, unknown> | undefined;
+    const row = this.#guard(() => this.#sql.get.get(...bound, ...this.#now())) as
+      | Record<string, unknown>
+      | undefined;
     return row ? this.#row(row) : null;
+  }
+
+  /** The last parameter of `living`. */
+  #now(): number[] {
+    return this.#expiry ? [this.#expiry.now()] : [];
   }
 
   #row(raw: Record<string, unknown>): Row {
@@ -192,16 +230,25 @@ export class SqliteGeneration implements Generation {
   }
 }
 
+/** A WHERE clause that rows which have ended do not meet; of a view with a `ttl` its last parameter is the time. */
+function living({ ttl }: ViewShape, condition?: string): string {
+  const conditions = [condition, ttl && '("_expires" is null or "_expires" > ?)'].filter(Boolean);
+  // A count without WHERE is much faster.
+  return conditions.length === 0 ? '' : `where ${conditions.join(' and ')}`;
+}
+
 function prepare(db: Database.Database, view: ViewShape, id: GenerationId): Statements {
   const table = tableOf(view.name, id);
   const names = Object.keys(view.columns);
-  const rest = [...names.filter((name) => !view.key.includes(name)), '_partition'].map(quote);
+  const ours = view.ttl ? ['_partition', '_expires'] : ['_partition'];
+  const rest = [...names.filter((name) => !view.key.includes(name)), ...ours].map(quote);
+  const inserted = [...names, ...ours].map(quote);
   const updates = rest.map((name) => `${name} = excluded.${name}`);
   const where = view.key.map((name) => `${quote(name)} = ?`).join(' and ');
   return {
     // Measured on existing rows in random order: more than three times as fast as INSERT OR REPLACE.
     upsert: db.prepare(
-      `insert into ${table} (${names.map(quote).join(', ')}, "_partition") values (${names.map(() => '?').join(', ')}, ?)
+      `insert into ${table} (${inserted.join(', ')}) values (${inserted.map(() => '?').join(', ')})
        on conflict do update set ${updates.join(', ')}`,
     ),
     remove: db.prepare(`delete from ${table} where ${where}`),
@@ -212,6 +259,8 @@ function prepare(db: Database.Database, view: ViewShape, id: GenerationId): Stat
     move: db.prepare(
       'update insideout_checkpoints set next = ? where view = ? and generation = ? and topic = ? and partition = ?',
     ),
-    get: db.prepare(`select ${names.map(quote).join(', ')} from ${table} where ${where}`).safeIntegers(),
+    get: db
+      .prepare(`select ${names.map(quote).join(', ')} from ${table} ${living(view, where)}`)
+      .safeIntegers(),
   };
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
@@ -8,6 +9,7 @@ import { classifySqlite, closed, openDatabase } from './sqlite-database.ts';
 import { dropped, firstSlice, markDropped, nextSlice, sliceOf } from './sqlite-drop.ts';
 import { SqliteGeneration, shortestPauseMs, tableDdl, tableOf } from './sqlite-generation.ts';
 import { scrubFile } from './sqlite-scrub.ts';
+import { endIndexDdl, endsLater, sweepUntilAborted } from './sqlite-sweep.ts';
 import { quote } from './sqlite-values.ts';
 
 export interface SqliteStoreOptions {
@@ -15,6 +17,10 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** How long `scrub` waits for those who hold the file. Default 10,000 ms. */
   readonly patienceMs?: number | undefined;
+  /** How often a writer removes the rows that have ended. Default 5,000 ms. */
+  readonly sweepMs?: number | undefined;
+  /** Default Date.now. Readers of the SQL view go by SQLite's own clock. */
+  readonly now?: (() => number) | undefined;
 }
 
 /**
@@ -29,19 +35,32 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<View
 class SqliteStore implements ViewStore {
   readonly #db: Database.Database;
   readonly #path: string;
-  readonly #patienceMs: number;
+  readonly #options: SqliteStoreOptions;
+  readonly #closing = new AbortController();
+  /** Generations whose ended rows this process removes. */
+  readonly #swept = new Set<string>();
 
   constructor(db: Database.Database, options: SqliteStoreOptions) {
     this.#db = db;
     this.#path = options.path;
-    this.#patienceMs = options.patienceMs ?? 10_000;
+    this.#options = options;
+    // Each sweep listens, and there may be as many as generations.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   async open(view: ViewShape, id: GenerationId): Promise<Generation> {
     while (this.#guard(() => this.#shape(view.name, id)) === dropped) await this.#finishDrop(view.name, id);
     return this.#guard(() => {
       this.#db.transaction(() => this.#create(view, id)).immediate();
-      return new SqliteGeneration({ db: this.#db, path: this.#path, view, id });
+      const claimed = () => this.#sweep(view, id);
+      return new SqliteGeneration({
+        db: this.#db,
+        path: this.#path,
+        view,
+        id,
+        now: this.#options.now,
+        claimed,
+      });
     });
   }
 
@@ -82,7 +101,7 @@ class SqliteStore implements ViewStore {
 
   async scrub(): Promise<string | null> {
     if (!this.#db.open) throw closed(this.#path);
-    return scrubFile(this.#path, this.#patienceMs);
+    return scrubFile(this.#path, this.#options.patienceMs ?? 10_000);
   }
 
   files(): readonly string[] {
@@ -90,6 +109,7 @@ class SqliteStore implements ViewStore {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort();
     this.#db.close();
   }
 
@@ -104,6 +124,15 @@ class SqliteStore implements ViewStore {
     }
   }
 
+  #sweep(view: ViewShape, id: GenerationId): void {
+    const name = tableOf(view.name, id);
+    if (!view.ttl || this.#swept.has(name)) return;
+    this.#swept.add(name);
+    const { now = Date.now, sweepMs: everyMs = 5_000 } = this.#options;
+    const sweep = { db: this.#db, view, id, now, everyMs, signal: this.#closing.signal };
+    void sweepUntilAborted(sweep).finally(() => this.#swept.delete(name));
+  }
+
   #create(view: ViewShape, id: GenerationId): void {
     const shape = this.#shape(view.name, id);
     if (shape !== undefined) {
@@ -111,6 +140,7 @@ class SqliteStore implements ViewStore {
       return;
     }
     this.#db.exec(tableDdl(view, id));
+    if (view.ttl) this.#db.exec(endIndexDdl(view, id));
     this.#db
       .prepare('insert into insideout_generations values (?, ?, ?)')
       .run(view.name, id, shapeText(view));
@@ -145,7 +175,9 @@ class SqliteStore implements ViewStore {
         .run(view.name, to);
       const columns = Object.keys(view.columns).map(quote).join(', ');
       this.#db.exec(`drop view if exists ${quote(view.name)}`);
-      this.#db.exec(`create view ${quote(view.name)} as select ${columns} from ${tableOf(view.name, to)}`);
+      this.#db.exec(
+        `create view ${quote(view.name)} as select ${columns} from ${tableOf(view.name, to)}${view.ttl ? ` where ${endsLater}` : ''}`,
+      );
     }
     return true;
   }

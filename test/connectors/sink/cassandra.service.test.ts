@@ -8,6 +8,7 @@ import type { Generation, ViewStore } from '../../../connectors/sink/view-store.
 import type { Row } from '../../../core/value.ts';
 import type { ViewChange, ViewShape } from '../../../core/view.ts';
 import { viewStoreConformance } from '../../conformance/view-store.ts';
+import { fakeClock, viewStoreTtlConformance } from '../../conformance/view-store-ttl.ts';
 import { eventually } from '../../support/eventually.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 import { tcpProxy } from '../../support/tcp-proxy.ts';
@@ -18,6 +19,11 @@ const open = (address = contactPoint) =>
   openCassandraStore({ contactPoints: [address], dataCenter, keyspace });
 
 viewStoreConformance('Cassandra', () => open(), { runs: 10, atomic: false });
+viewStoreTtlConformance(
+  'Cassandra',
+  (now) => openCassandraStore({ contactPoints: [contactPoint], dataCenter, keyspace, now }),
+  fakeClock(),
+);
 
 let store: ViewStore;
 const client = new Client({
@@ -229,4 +235,37 @@ test('what an operator must mend is told apart from what passes', async () => {
   const wrong = { contactPoints: [contactPoint], keyspace, dataCenter: 'nowhere' };
   await expect(openCassandraStore(wrong)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
   await expect(open('127.0.0.1:1')).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
+});
+
+test('Cassandra itself ends a row, at its time plus the ttl, with null columns or without', async () => {
+  const view: ViewShape = {
+    name: uniqueName('v'),
+    columns: { id: 'text', a: 'text', at: 'timestamp' },
+    key: ['id'],
+    ttl: { column: 'at', ms: 3_600_000 },
+  };
+  const generation = await store.open(view, 1);
+  const past = (ms: number) => new Date(Date.now() - 3_600_000 + ms).toISOString();
+  const rows: Row[] = [
+    { id: 'whole', a: 'x', at: past(600_000) },
+    { id: 'null', a: null, at: past(600_000) },
+    { id: 'soon', a: null, at: past(1_500) },
+    { id: 'never', a: 'x', at: null },
+    { id: 'too far', a: 'x', at: '2040-01-01 00:00:00+00' },
+  ];
+  const changes = rows.map((row, offset): ViewChange => ({ op: 'upsert', offset, key: [row.id!], row }));
+  await generation.apply(await generation.claim('t', 0), batchOf(0, changes));
+  const table = `${keyspace}."${view.name}_g1"`;
+  const left = await client.execute(`SELECT id, TTL("_partition") AS left FROM ${table}`);
+  const seconds = new Map(left.rows.map((row) => [row.id as string, row.left as number | null]));
+  for (const id of ['whole', 'null']) {
+    expect(seconds.get(id)).toBeGreaterThan(500);
+    expect(seconds.get(id)).toBeLessThanOrEqual(600);
+  }
+  for (const id of ['never', 'too far']) expect(seconds.get(id)).toBeNull();
+  await eventually('the row is gone from the table', async () => {
+    const found = await client.execute(`SELECT id FROM ${table} WHERE id = 'soon'`);
+    return found.rowLength === 0;
+  });
+  expect((await rowsOf(generation)).map((row) => row.id)).toEqual(['never', 'null', 'too far', 'whole']);
 });

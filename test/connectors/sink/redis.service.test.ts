@@ -4,11 +4,13 @@ import { openRedisStore } from '../../../connectors/sink/redis/redis-store.ts';
 import type { ViewBatch, ViewShape } from '../../../core/view.ts';
 import { type RunningRedis, startRedis } from '../../../stack/redis.ts';
 import { viewStoreConformance } from '../../conformance/view-store.ts';
+import { realClock, viewStoreTtlConformance } from '../../conformance/view-store-ttl.ts';
 import { eventually } from '../../support/eventually.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 
 const open = () => openRedisStore({ url: servers().redis, prefix: `${uniqueName('conformance')}*:` });
 viewStoreConformance('Redis', open, { runs: 40 });
+viewStoreTtlConformance('Redis', open, realClock());
 
 const view: ViewShape = { name: 'card', columns: { id: 'bigint', name: 'text' }, key: ['id'] };
 const batchOf = (from: number, next: number): ViewBatch => ({
@@ -49,6 +51,30 @@ test('a generation that was dropped does not read as one without rows', async ()
   await store.drop('card', 1);
   await expect(generation.get([1n])).rejects.toMatchObject({ code: 'VIEW_GENERATION_GONE' });
   await expect(generation.getMany([[1n]])).rejects.toMatchObject({ code: 'VIEW_GENERATION_GONE' });
+  await store.close();
+});
+
+test('Redis itself ends a row, at its time plus the ttl, and a rebuild gives the same end', async () => {
+  const prefix = `${uniqueName('ends')}:`;
+  const store = await openRedisStore({ url: servers().redis, prefix });
+  const session: ViewShape = {
+    name: 'session',
+    columns: { id: 'bigint', at: 'timestamp' },
+    key: ['id'],
+    ttl: { column: 'at', ms: 3_600_000 },
+  };
+  const at = Date.now() - 60_000;
+  const rows = [new Date(at).toISOString(), 'infinity'].map((text, id) => ({ id: BigInt(id), at: text }));
+  const changes = rows.map((row, offset) => ({ op: 'upsert', offset, key: [row.id], row }) as const);
+  const reader = new Redis(servers().redis);
+  for (const id of [1, 2]) {
+    const g = await store.open(session, id);
+    await g.apply(await g.claim('t', 0), { ...batchOf(0, 0), next: 2, changes });
+    const left = await reader.pttl(`${prefix}session:{g${id}}:0`);
+    expect(Math.abs(Date.now() + left - (at + 3_600_000))).toBeLessThan(1_000);
+    expect(await reader.pttl(`${prefix}session:{g${id}}:1`)).toBe(-1);
+  }
+  reader.disconnect();
   await store.close();
 });
 
@@ -125,6 +151,14 @@ describe('on a server of its own', () => {
     await refused('OOM');
     await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
     await expect(store.open(view, 2)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
+    await admin.config('SET', 'maxmemory', '1gb');
+    await admin.config('SET', 'maxmemory-policy', 'volatile-ttl');
+    await store.open(view, 1);
+    const ending = { ...view, name: 'ending', columns: { ...view.columns, at: 'timestamp' } } as const;
+    await expect(store.open({ ...ending, ttl: { column: 'at', ms: 1 } }, 1)).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+      message: expect.stringContaining('volatile-ttl'),
+    });
     await admin.config('SET', 'maxmemory-policy', 'noeviction');
     await admin.config('SET', 'maxmemory', '0');
     await admin.replicaof('127.0.0.1', 1);

@@ -5,9 +5,13 @@ import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { openSqliteStore } from '../../../connectors/sink/sqlite/sqlite-store.ts';
 import { viewStoreConformance } from '../../conformance/view-store.ts';
+import { fakeClock, viewStoreTtlConformance } from '../../conformance/view-store-ttl.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const file = () => join(mkdtempSync(join(tmpdir(), 'insideout-sqlite-')), 'views.db');
 
+const open = (now: () => number) => openSqliteStore({ path: file(), now });
+viewStoreTtlConformance('SQLite', open, fakeClock());
 viewStoreConformance('SQLite', () => openSqliteStore({ path: file() }), { runs: 60 });
 
 test("the active generation is a SQL view with the view's name and only the declared columns", async () => {
@@ -64,4 +68,62 @@ test('a value of another type than its column is refused, and the row with it', 
   });
   expect(await g.count()).toBe(0);
   await store.close();
+});
+
+const session = {
+  name: 'session',
+  columns: { id: 'bigint', at: 'timestamp' },
+  key: ['id'],
+  ttl: { column: 'at', ms: 1_000 },
+} as const;
+const isoText = (ms: number) => new Date(ms).toISOString();
+const sessions = (count: number, at: string) =>
+  Array.from({ length: count }, (_, offset) => {
+    const id = BigInt(offset);
+    return { op: 'upsert', offset, key: [id], row: { id, at } } as const;
+  });
+
+test('the SQL view shows no row that has ended, though the row is still there', async () => {
+  const path = file();
+  let behind = 3_600_000;
+  const store = await openSqliteStore({ path, now: () => Date.now() - behind });
+  const g = await store.open(session, 1);
+  const changes = sessions(3, isoText(Date.now() - 1_001));
+  const later = { ...changes[2]!, row: { id: 2n, at: isoText(Date.now() + 3_600_000) } };
+  await g.apply(await g.claim('t', 0), { ...one, next: 3, changes: [...changes.slice(0, 2), later] });
+  await store.promote([{ view: session, from: null, to: 1 }]);
+  expect(await g.count()).toBe(3);
+  const reader = new Database(path, { readonly: true });
+  expect(reader.prepare('select id from session').pluck().all()).toEqual([2]);
+  expect(reader.prepare('select count(*) from session__g1').pluck().get()).toBe(3);
+  behind = 0;
+  expect(await g.count()).toBe(1);
+  reader.close();
+  await store.close();
+});
+
+test('a writer removes the rows that have ended, a claim those that ended while nobody wrote', async () => {
+  const path = file();
+  let now = Date.now();
+  const options = { path, sweepMs: 20, now: () => now };
+  const reader = new Database(path);
+  const stored = () => reader.prepare('select count(*) from session__g1').pluck().get();
+  const first = await openSqliteStore(options);
+  const g = await first.open(session, 1);
+  const claim = await g.claim('t', 0);
+  await g.apply(claim, { ...one, next: 3_000, changes: sessions(3_000, isoText(now)) });
+  expect(stored()).toBe(3_000);
+  now += 1_001;
+  await eventually('they are swept', () => stored() === 0, 10);
+  const more = { op: 'upsert', offset: 3_000, key: [1n], row: { id: 1n, at: isoText(now) } } as const;
+  await g.apply(claim, { ...one, from: 3_000, next: 3_001, changes: [more] });
+  await first.close();
+  now += 1_001;
+  const second = await openSqliteStore({ ...options, sweepMs: 3_600_000 });
+  const again = await second.open(session, 1);
+  expect(stored()).toBe(1);
+  await again.claim('t', 0);
+  await eventually('it is swept', () => stored() === 0, 10);
+  await second.close();
+  reader.close();
 });

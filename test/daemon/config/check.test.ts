@@ -43,6 +43,17 @@ describe('checkConfig', () => {
     expect(config.views.map((v) => v.shape.name)).toEqual(['customer_card']);
   });
 
+  test('takes the ttl of a view over, and refuses one that names no time', () => {
+    const of = (ttl: unknown) => {
+      const columns = { id: 'bigint', at: 'timestamp' };
+      return { ...good(), views: [{ ...good().views?.[0], columns, ttl }] };
+    };
+    const ttl = { column: 'at', ms: 1_000 };
+    expect(checkConfig(of(ttl), 'the file').views[0]?.shape.ttl).toEqual(ttl);
+    expect(problems(of({ column: 'at', ms: -1 })).map((p) => p.split(':')[0])).toEqual(['views.0.ttl.ms']);
+    expect(problems(of({ column: 'id', ms: 1 })).map((p) => p.split(':')[0])).toEqual(['views.0.ttl.column']);
+  });
+
   test('lists all problems at once, each at its path', () => {
     const raw = {
       sources: { shop: { kind: 'postgres', url: 'mysql://h', slot: 'Not A Slot' } },
