@@ -26,6 +26,8 @@ export {
   sqlite,
 } from './daemon/config/descriptors.ts';
 export { openReaders, type Readers } from './daemon/readers.ts';
+export { type DeleteRequest, deletesTopic, signDelete } from './deletes/deletes-topic.ts';
+export { type Shredder, shredder } from './deletes/shredding.ts';
 export type { ViewEffect } from './materializer/apply/effects.ts';
 export type { Reader, ReadOptions } from './materializer/reading/reader.ts';
 export { type ViewDeclaration, type ViewOptions, view } from './materializer/view-definition.ts';

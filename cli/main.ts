@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
+import { deleteCommand } from './delete.ts';
 import { dlqCommand } from './dlq.ts';
 import { doctorCommand } from './doctor.ts';
 import { eraseCommand } from './erase.ts';
@@ -62,6 +63,7 @@ for (const command of [
   eraseCommand,
   erasuresCommand,
   erasureCommand,
+  deleteCommand,
   slotCommand,
   dlqCommand,
 ])

@@ -4,8 +4,10 @@ import { type Begun, requestErasure, trackErasure } from '../deletes/erase.ts';
 import { type ErasureKey, loadErasureKey } from '../deletes/erasure-key.ts';
 import { finishErasures } from '../deletes/finish.ts';
 import { type Erasure, type Journal, openJournal } from '../deletes/journal.ts';
+import { keepJournal } from '../deletes/kept-journal.ts';
 import type { LookParts } from '../deletes/look.ts';
 import type { Place } from '../deletes/place.ts';
+import { shredKeys } from '../deletes/shredding-place.ts';
 import type { Subject } from '../deletes/subject.ts';
 import { deleteKeys, newDelete } from '../deletes/topic-deletes.ts';
 import type { GivenKey } from '../deletes/topic-key.ts';
@@ -35,7 +37,9 @@ export class Erasures {
   static async open(config: CheckedConfig): Promise<Erasures> {
     const management = await Management.open(config);
     try {
-      return new Erasures(management, await openJournal(management.log, config.namespace));
+      const erasures = new Erasures(management, await openJournal(management.log, config.namespace));
+      await erasures.#keep();
+      return erasures;
     } catch (error) {
       await management.close();
       throw error;
@@ -44,6 +48,7 @@ export class Erasures {
 
   async close(): Promise<void> {
     for (const eraser of this.#erasers.values()) await eraser.close();
+    if (!this.journal.failed) await this.#keep();
     await this.journal.close();
     await this.#management.close();
   }
@@ -79,10 +84,12 @@ export class Erasures {
   ): Promise<Erasure> {
     const key = this.#key(true);
     const eraser = this.eraser(subject.source);
-    const parts = { journal: this.journal, eraser, hasher: key.hasher };
+    const shred = this.config.erasure.shred ?? null;
+    const parts = { journal: this.journal, eraser, hasher: key.hasher, shred };
     const begun: Begun = tracked
       ? await trackErasure(subject, id, { ...parts, wait: tracked })
       : await requestErasure(subject, id, parts);
+    shredKeys([begun.erasure], shred);
     this.#known.set(begun.erasure.id, { subject, id, telling: begun.telling });
     return begun.erasure;
   }
@@ -119,6 +126,7 @@ export class Erasures {
           ...this.#lookParts(key, signal),
           journal: this.journal,
           key,
+          namespace: this.config.namespace,
           origin: source === '' ? null : { source, eraser: this.eraser(source) },
           telling: new Map([...this.#known].map(([id, { telling }]) => [id, telling])),
           left: (id) => this.#left(id),
@@ -138,6 +146,12 @@ export class Erasures {
     const known = this.#erasers.get(source) ?? sourceEraser(this.config, source);
     this.#erasers.set(source, known);
     return known;
+  }
+
+  #keep(): Promise<void> {
+    const { journal, config } = this;
+    const { namespace, erasure } = config;
+    return keepJournal({ log: this.#management.log, journal, namespace, key: erasure.key });
   }
 
   #key(create: boolean): ErasureKey {
@@ -167,6 +181,7 @@ export class Erasures {
       store: stores.get,
       places: config.views.map(({ shape, store }) => ({ view: shape.name, store })),
       hasher: key.hasher,
+      shred: config.erasure.shred ?? null,
       signal,
     };
   }

@@ -16,7 +16,7 @@ interface Unit {
 }
 
 /** A source and a view may have the same name. */
-type UnitKind = 'source' | 'view';
+type UnitKind = 'source' | 'view' | 'deletes';
 
 /** Why a process is not ready. Empty when it is. */
 export interface NotReady {

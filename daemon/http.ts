@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { InsideoutError } from '../core/errors.ts';
+import { type DeletesApi, serveDeletes } from './deletes-api.ts';
 import type { Health } from './health.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -10,10 +11,10 @@ export interface RunningHttp {
   close(): Promise<void>;
 }
 
-/** Serves `/healthz`, `/readyz` and `/metrics`. Errors: `CONFIG_INVALID` when the port is taken. */
+/** Serves `/healthz`, `/readyz` and `/metrics`, and deletes where they are configured. Errors: `CONFIG_INVALID` when the port is taken. */
 export function serveHttp(
   options: { host: string; port: number },
-  parts: { health: Health; metrics: Metrics },
+  parts: { health: Health; metrics: Metrics; deletes?: DeletesApi | null },
 ): Promise<RunningHttp> {
   const app = new Hono();
   app.get('/healthz', (c) => c.json({ ok: true }));
@@ -26,6 +27,7 @@ export function serveHttp(
       'content-type': parts.metrics.registry.contentType,
     }),
   );
+  if (parts.deletes) serveDeletes(app, parts.deletes);
   return new Promise((resolve, reject) => {
     const server = serve(
       { fetch: app.fetch, hostname: options.host, port: options.port },

@@ -2,6 +2,8 @@ import { pump } from '../connectors/source/pump.ts';
 import type { InsideoutError } from '../core/errors.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
+import { DeletesDesk } from './deletes-desk.ts';
+import { deletesUnit } from './deletes-unit.ts';
 import { effectsUnit } from './effects-unit.ts';
 import { Health } from './health.ts';
 import { serveHttp } from './http.ts';
@@ -31,15 +33,18 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   const health = new Health();
   const metrics = new Metrics(health);
   const catalog = new SharedCatalog(config);
+  const tokens = config.deletes?.tokens;
+  const deletes = tokens ? { desk: new DeletesDesk(config), tokens } : null;
   const units = [
     ...options.sources.map((name) => sourceUnit(name, options, metrics)),
     ...options.views.map((view) => viewUnit(view, { config, catalog, metrics, health, logger })),
     ...options.views
       .filter((view) => view.effects !== null)
       .map((view) => effectsUnit(view, { config, catalog, health })),
+    ...(deletes ? [deletesUnit({ config, logger, ...deletes })] : []),
   ];
   for (const unit of units) health.add(unit.kind, unit.name);
-  const http = config.http === false ? null : await serveHttp(config.http, { health, metrics });
+  const http = config.http === false ? null : await serveHttp(config.http, { health, metrics, deletes });
   if (http) logger.info({ address: http.url }, 'probes and metrics are served');
   const done = new AbortController();
   const janitor =
@@ -53,6 +58,7 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
     await janitor;
     await catalog.close();
     await http?.close();
+    await deletes?.desk.close();
     logger.info('stopped');
   }
 }

@@ -2,12 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { SourceEraser, SubjectRows } from '../connectors/source/erasure.ts';
 import type { ErasedKeys, Erasure, Journal } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
+import { shredSubject } from './shredding.ts';
+import { shredHash } from './shredding-place.ts';
 import type { Subject } from './subject.ts';
 
 export interface RequestParts {
   readonly journal: Journal;
   readonly eraser: SourceEraser;
   readonly hasher: KeyHasher;
+  /** The file of subject keys, where there is one. */
+  readonly shred: string | null;
 }
 
 /** An erasure that was begun, and what only this process knows of it. */
@@ -73,7 +77,7 @@ export async function trackErasure(
 async function request(
   subject: Subject,
   { id, deletes }: { id: string; deletes: boolean },
-  { journal, hasher }: RequestParts,
+  { journal, hasher, shred }: RequestParts,
 ): Promise<string> {
   const subjectHash = hasher.subject(subject.name, id);
   const { erasures } = await journal.refresh();
@@ -90,6 +94,7 @@ async function request(
     kind: 'source',
     source,
     deletes,
+    ...(shred === null ? {} : { shred: shredHash(shred, shredSubject(name, id)) }),
   });
   const keys = former.filter((e) => !e.lifted).flatMap((e) => e.keys);
   if (keys.length > 0) await journal.record({ type: 'found', erasure, rows: {}, keys });

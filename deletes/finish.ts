@@ -12,14 +12,18 @@ import { type LookParts, lookEverywhere, statement, topicsToLookAt } from './loo
 import { generationName } from './look-views.ts';
 import { waitUntilPassed } from './passing.ts';
 import { type Place, placeId, settled } from './place.ts';
+import { keyPlaces, shredKeys } from './shredding-place.ts';
 import { type Target, Tracer } from './target.ts';
 import { recoverTopicDeletes } from './topic-deletes.ts';
+import { requestPlaces } from './topic-places.ts';
 
 export interface FinishParts extends LookParts {
   readonly journal: Journal;
   readonly key: ErasureKey;
   /** Null for keys of topics that no source of ours writes. */
   readonly origin: { readonly source: string; readonly eraser: SourceEraser } | null;
+  /** First part of the names of our own topics. */
+  readonly namespace: string;
   /** Values that were each subject's alone, by erasure; none where another process began it. */
   readonly telling: ReadonlyMap<string, readonly string[]>;
   /** Rows of the subject that the database has, those that are only anonymised left out, by table; null when its id is not known any more. */
@@ -70,8 +74,14 @@ async function lookOnce(
   await watch.wait(parts.signal, (behind) =>
     parts.onPlaces?.(new Map(erasures.map((e) => [e.id, behind.map(pending)]))),
   );
+  const requests = await requestPlaces(erasures, parts);
+  shredKeys(erasures, parts.shred);
+  const keys = keyPlaces(erasures, parts.shred);
   const tables = new Map<string, Place[]>();
-  for (const erasure of erasures) tables.set(erasure.id, await databasePlaces(erasure, parts));
+  for (const erasure of erasures) {
+    const more = [requests.get(erasure.id), keys.get(erasure.id)].filter((place) => place !== undefined);
+    tables.set(erasure.id, [...(await databasePlaces(erasure, parts)), ...more]);
+  }
   const gone = (e: Erasure) => tables.get(e.id)!.every((place) => place.state !== 'applied');
   await cleanLog(erasures, { ...parts, bury: parts.bury ? erasures.filter(gone) : [] });
   const targets = erasures.map((e) => targetOf(e, parts));

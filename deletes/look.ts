@@ -10,6 +10,7 @@ import { type Look, lookAtTopic, placeOf, type TopicToLookAt, tombstonesRemain }
 import { generationName, lookAtGeneration } from './look-views.ts';
 import { type Place, type PlaceState, placeId } from './place.ts';
 import { type Target, Tracer } from './target.ts';
+import { uncompacted } from './topic-places.ts';
 
 export interface LookParts {
   readonly log: Log;
@@ -20,6 +21,8 @@ export interface LookParts {
   /** Views of the config with their stores: generations that the catalog does not know are looked for there. */
   readonly places: readonly { view: string; store: string }[];
   readonly hasher: KeyHasher;
+  /** The file of subject keys: with it records that nothing removes may be unreadable. Null where there is none. */
+  readonly shred: string | null;
   readonly signal: AbortSignal;
   readonly onPlace?: (id: string) => void;
 }
@@ -58,14 +61,19 @@ export async function lookEverywhere(
   const tracer = new Tracer(hasher, targets);
   const places = new Map<string, Place[]>(targets.map((t) => [t.erasure, []]));
   const excused = new Set<string>();
+  const topics = await topicsToLookAt(tracer.topics, parts);
+  const compacted = await log.tombstoneRetention(topics.map((t) => t.topic));
   const put = (look: Look) => {
-    for (const { erasure } of targets) places.get(erasure)!.push(placeOf(look, erasure, tracer));
+    const stays = look.kind === 'topic' && !compacted.has(look.name);
+    for (const { erasure } of targets) {
+      const place = placeOf(look, erasure, tracer);
+      places.get(erasure)!.push(stays ? uncompacted(place, parts.shred !== null) : place);
+    }
     for (const value of look.names) excused.add(value);
     onPlace?.(placeId(look));
   };
   const origins = tracer.topics;
-  for (const topic of await topicsToLookAt(origins, parts))
-    put(await lookAtTopic(log, topic, { tracer, signal }));
+  for (const topic of topics) put(await lookAtTopic(log, topic, { tracer, signal }));
   const stores = new Set<string>();
   for (const { entry, known } of await generationsToLookAt(new Set(origins), parts)) {
     stores.add(entry.store);

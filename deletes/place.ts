@@ -15,7 +15,8 @@ export type PlaceKind =
   | 'generation'
   | 'log files'
   | 'store files'
-  | 'database files';
+  | 'database files'
+  | 'keys';
 
 /** One place, and how it stands. Names no row: it goes into certificates. */
 export interface Place {

@@ -3,6 +3,7 @@ import type { ErasureKey } from './erasure-key.ts';
 import type { Erasure, ErasurePhase, Journal } from './journal.ts';
 import { type LookParts, lookEverywhere } from './look.ts';
 import type { Place } from './place.ts';
+import { keyPlaces } from './shredding-place.ts';
 
 export interface Verification {
   readonly erasure: string;
@@ -35,8 +36,9 @@ export async function verifyErasures(
     telling: [],
   }));
   const found = await lookEverywhere(targets, parts);
+  const keys = keyPlaces(erasures, parts.shred);
   return erasures.map(({ id, phase, lifted }) => {
-    const places = found.get(id) ?? [];
+    const places = [...(found.get(id) ?? []), ...[keys.get(id)].filter((place) => place !== undefined)];
     return {
       erasure: id,
       phase,

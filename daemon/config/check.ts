@@ -23,6 +23,7 @@ export interface CheckedConfig {
   readonly namespace: string;
   readonly subjects: Readonly<Record<string, Subject>>;
   readonly erasure: ParsedConfig['erasure'];
+  readonly deletes?: ParsedConfig['deletes'];
 }
 
 /** Checks a config. Errors: `CONFIG_INVALID`, with all problems, a line each, at their paths. Values are not shown. */

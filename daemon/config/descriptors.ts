@@ -3,6 +3,7 @@ import type { SubjectDeclaration } from '../../deletes/subject.ts';
 import type { ViewDeclaration } from '../../materializer/view-definition.ts';
 import type {
   cassandraSchema,
+  deletesSchema,
   embeddedSchema,
   erasureSchema,
   httpSchema,
@@ -34,6 +35,8 @@ export interface Config {
   /** Kinds of persons or entities that can be erased, by name. */
   readonly subjects?: Readonly<Record<string, SubjectDeclaration>>;
   readonly erasure?: z.input<typeof erasureSchema>;
+  /** Deletes of what did not come from a source; off unless configured. */
+  readonly deletes?: z.input<typeof deletesSchema>;
   readonly rebuild?: z.input<typeof rebuildSchema>;
   /** First part of the names of view topics, groups and the topic of generations. Default `insideout`. */
   readonly namespace?: string;
