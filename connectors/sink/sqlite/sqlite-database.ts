@@ -46,6 +46,9 @@ export function durably(db: Database.Database, work: () => void): void {
   }
 }
 
+/** So long at least is the file left to others between two slices of long work: they poll. */
+export const shortestPauseMs = 5;
+
 /** https://www.sqlite.org/rescode.html */
 export function classifySqlite(error: unknown, path: string): InsideoutError {
   if (error instanceof InsideoutError) return error;

@@ -1,6 +1,6 @@
 import type Database from 'better-sqlite3';
 import type { GenerationId } from '../../../core/view.ts';
-import { tableOf } from './sqlite-generation.ts';
+import { tableOf } from './sqlite-tables.ts';
 import { quote } from './sqlite-values.ts';
 
 /**

@@ -5,11 +5,12 @@ import type Database from 'better-sqlite3';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
 import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
-import { classifySqlite, closed, openDatabase } from './sqlite-database.ts';
+import { classifySqlite, closed, openDatabase, shortestPauseMs } from './sqlite-database.ts';
 import { dropped, firstSlice, markDropped, nextSlice, sliceOf } from './sqlite-drop.ts';
-import { SqliteGeneration, shortestPauseMs, tableDdl, tableOf } from './sqlite-generation.ts';
+import { SqliteGeneration } from './sqlite-generation.ts';
 import { scrubFile } from './sqlite-scrub.ts';
 import { endIndexDdl, endsLater, sweepUntilAborted } from './sqlite-sweep.ts';
+import { tableDdl, tableOf } from './sqlite-tables.ts';
 import { quote } from './sqlite-values.ts';
 
 export interface SqliteStoreOptions {

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
+import { shortestPauseMs } from './sqlite-database.ts';
 import { firstSlice, nextSlice } from './sqlite-drop.ts';
-import { shortestPauseMs, tableOf } from './sqlite-generation.ts';
+import { tableOf } from './sqlite-tables.ts';
 import { quote } from './sqlite-values.ts';
 
 /**
