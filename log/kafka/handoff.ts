@@ -2,8 +2,6 @@
 export interface Offer {
   /** True once the consumer asked for the item after it; false when it was withdrawn or everything ended. */
   readonly taken: Promise<boolean>;
-  /** Takes the item back, unless the consumer has it already. */
-  withdraw(): void;
 }
 
 interface Pending<T> {
@@ -30,13 +28,12 @@ export class Handoff<T> {
     if (this.#ended) settle(false);
     else this.#pending.push(pending);
     this.#wake?.();
-    const withdraw = () => {
-      const index = this.#pending.indexOf(pending);
-      if (index < 0) return;
-      this.#pending.splice(index, 1);
-      settle(false);
-    };
-    return { taken, withdraw };
+    return { taken };
+  }
+
+  /** Takes back every item that the consumer does not have yet. */
+  withdrawAll(): void {
+    for (const { settle } of this.#pending.splice(0)) settle(false);
   }
 
   /** Ends the iteration without an error. */

@@ -12,6 +12,7 @@ export interface Cluster {
   disconnect(): Promise<void>;
   /** Reads the metadata of these topics, too. Errors: UNKNOWN_TOPIC_OR_PARTITION. */
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+  refreshMetadata(): Promise<void>;
   refreshMetadataIfNecessary(): Promise<void>;
   findControllerBroker(): Promise<Broker>;
   findBroker(options: { nodeId: string }): Promise<Broker>;

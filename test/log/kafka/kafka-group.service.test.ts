@@ -24,8 +24,8 @@ async function topicWithRecord() {
   const append = (value: string) =>
     log.append([{ topic, partition: 0, key: Buffer.from('k'), value: Buffer.from(value), timestamp: 1 }]);
   await append('0');
-  const follow = (group?: string) => {
-    const t = tail(log, { topics: [topic], ...(group === undefined ? {} : { group }) });
+  const follow = (group = uniqueName('members')) => {
+    const t = tail(log, { topics: [topic], group });
     onTestFinished(() => t.stop().catch(() => {}));
     return t;
   };
