@@ -56,7 +56,16 @@ export async function passGate(options: GateOptions): Promise<GateReport[]> {
   const reports: GateReport[] = [];
   for (const [i, entry] of options.entries.entries())
     reports.push(await judge(entry, { blue: blues[i]!, missing: missing.get(entry.view)!, options }));
-  return reports;
+  if (!options.compare || reports.some((report) => !report.passed)) return reports;
+  // While the contents were compared, blue went on: readers must not go back by that.
+  const now = await settle(
+    { ...options, steadyMs: 0, waitMs: options.waitMs === null ? null : momentMs },
+    blues,
+  );
+  return reports.map((report) => {
+    const late = now.get(report.view)!.missing;
+    return { ...report, passed: late.length === 0, missing: [...report.missing, ...late] };
+  });
 }
 
 /** The generation that readers see, and what is known of it. */
