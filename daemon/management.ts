@@ -21,6 +21,7 @@ import { fingerprint } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { openExistingLog } from './existing.ts';
 import { OpenStores } from './open-stores.ts';
+import { refuseErased } from './refuse-erased.ts';
 
 export interface Staged {
   readonly entries: readonly GenerationEntry[];
@@ -155,7 +156,10 @@ export class Management {
     });
   }
 
-  /** Moves readers to these generations if the gate lets them. Errors: `VIEW_GATE`, `CATALOG_CONFLICT`. */
+  /**
+   * Moves readers to these generations if the gate lets them; never, whatever is forced, to one that may show erased
+   * rows. Errors: `VIEW_GATE`, `CATALOG_CONFLICT`.
+   */
   async move(
     entries: readonly GenerationEntry[],
     parts: {
@@ -167,6 +171,7 @@ export class Management {
     const { kind, reports, force } = parts;
     const passed = reports.every((report) => report.passed);
     if (!passed && !force) throw refused(reports);
+    await refuseErased(entries, this);
     return movePointers({
       catalog: this.catalog,
       store: this.stores.get,

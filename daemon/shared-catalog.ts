@@ -1,6 +1,7 @@
 import { loadErasureKey } from '../deletes/erasure-key.ts';
 import { ErasureGuard } from '../deletes/guard.ts';
 import { type Journal, openJournal } from '../deletes/journal.ts';
+import { keepJournal } from '../deletes/kept-journal.ts';
 import type { KeyHasher } from '../deletes/key-hash.ts';
 import type { Log } from '../log/log.ts';
 import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
@@ -48,6 +49,7 @@ export class SharedCatalog {
       openJournal(log, namespace),
     ]);
     if (catalog.status === 'fulfilled' && journal.status === 'fulfilled') {
+      await keepJournal({ log, journal: journal.value, namespace, key: erasure.key });
       let hasher: KeyHasher | null = null;
       const erased = new ErasureGuard(
         () => journal.value.state,

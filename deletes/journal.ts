@@ -92,22 +92,27 @@ export interface JournalState {
   /** In the order in which they were requested. */
   readonly erasures: ReadonlyMap<string, Erasure>;
   readonly chain: readonly Certificate[];
+  /** All that was accepted, in order. */
+  readonly events: readonly ErasureEvent[];
 }
 
 export type Journal = EventLog<ErasureEvent, JournalState>;
 
 export const journalTopic = (namespace: string): string => `__${namespace}.erasures`;
 
+export const emptyJournal: JournalState = { erasures: new Map(), chain: [], events: [] };
+
 /** Opens the journal of erasures. Close it. Errors: those of the Log. */
 export const openJournal = (log: Log, namespace: string): Promise<Journal> =>
   EventLog.open<ErasureEvent, JournalState>(log, journalTopic(namespace), {
-    empty: { erasures: new Map(), chain: [] },
+    empty: emptyJournal,
     fold,
     refusal,
     mend: 'Look at `insideout erasures`, and try again if it is still wanted.',
   });
 
-export function fold(state: JournalState, event: ErasureEvent): JournalState {
+export function fold(before: JournalState, event: ErasureEvent): JournalState {
+  const state = { ...before, events: [...before.events, event] };
   const erasures = new Map(state.erasures);
   if (event.type === 'requested') {
     const { erasure: id, subject, subjectHash, kind, source, deletes, via, shred, by, at } = event;
@@ -167,7 +172,7 @@ export function fold(state: JournalState, event: ErasureEvent): JournalState {
         places: event.certificate.body.places,
         certificate: event.certificate,
       });
-      return { erasures, chain: [...state.chain, event.certificate] };
+      return { ...state, erasures, chain: [...state.chain, event.certificate] };
   }
 }
 

@@ -82,6 +82,18 @@ export class Decoder {
     }
   }
 
+  /** The view's key of a prepared record, also where its value cannot be decoded; null when it has none. */
+  keyOf(record: StoredRecord): Key | null {
+    const read = record.key && this.#keys.find(record.key);
+    if (!read || isTruncate(record)) return null;
+    try {
+      return this.#key(read(record.key!) ?? {});
+    } catch (error) {
+      if (condemnsRecord(error)) return null;
+      throw error;
+    }
+  }
+
   #key(row: Row): Key {
     return this.#keyColumns.map(([name, source]) => {
       const value = row[source] ?? null;

@@ -106,7 +106,9 @@ export class PartitionRun {
         changes.push(this.#admitted(decoder.decode(record)));
       } catch (error) {
         if (!condemnsRecord(error)) throw error;
-        failed.push(this.#describe(batch, record, error));
+        const gone = this.#erased(record);
+        if (gone) changes.push(gone);
+        else failed.push(this.#describe(batch, record, error));
       }
     }
     if (failed.length > 0) await this.#setAside(failed);
@@ -118,6 +120,14 @@ export class PartitionRun {
     const { erased } = this.#parts;
     if (!erased || change.op !== 'upsert' || erased.none || !erased.has(change.key)) return change;
     return { op: 'delete', offset: change.offset, key: change.key };
+  }
+
+  /** Of an erased row nothing is set aside either. */
+  #erased(record: StoredRecord): ViewChange | null {
+    const { erased, decoder } = this.#parts;
+    if (!erased || erased.none) return null;
+    const key = decoder.keyOf(record);
+    return key && erased.has(key) ? { op: 'delete', offset: record.offset, key } : null;
   }
 
   async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {

@@ -41,9 +41,8 @@ export interface ErasureProjectOptions {
   readonly log?: object;
   readonly stores?: Readonly<Record<string, object>>;
   readonly customers?: number;
-  /** Rules of the config's views, more of them. */
-  readonly extra?: (of: { source: string; store: string }) => string;
-  readonly namespace?: string;
+  /** More settings of `rebuild`. */
+  readonly rebuild?: string;
 }
 
 /** Values that only customer `id` has. */
@@ -63,13 +62,11 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
   const source = uniqueName('shop');
   const folder = mkdtempSync(join(tmpdir(), 'insideout-erasure-'));
   const stores = options.stores ?? { local: { kind: 'sqlite', path: 'views.db' } };
-  const views = Object.keys(stores).map(
-    (store) => viewsOf(source, store) + (options.extra?.({ source, store }) ?? ''),
-  );
+  const views = Object.keys(stores).map((store) => viewsOf(source, store));
   writeFileSync(
     join(folder, 'insideout.config.mjs'),
     `export default {
-      namespace: '${options.namespace ?? source}',
+      namespace: '${source}',
       sources: { ${source}: { kind: 'postgres', url: '${db.url}', slot: 'slot_${db.name}', partitions: 2,
         tables: ['public.customers', 'public.orders', 'public.payments', 'public.reviews'] } },
       log: ${JSON.stringify(options.log ?? { kind: 'embedded', path: 'log.db' })},
@@ -79,7 +76,7 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
         is: ['public.customers.id', 'public.orders.customer_id', 'public.payments.order_id -> public.orders', 'public.reviews.customer'],
         anonymise: { 'public.reviews': { author: 'somebody', email: 'gone@example.org' } },
       } },
-      rebuild: { maxLag: 0, steadyMs: 0 },
+      rebuild: { maxLag: 0, steadyMs: 0, ${options.rebuild ?? ''} },
       http: false,
     };`,
   );
