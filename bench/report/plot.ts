@@ -10,8 +10,10 @@ const colours: Readonly<Record<Bar['kind'], string>> = {
   peer: '#d97706',
   ceiling: '#94a3b8',
 };
-const width = 760;
-const labelWidth = 330;
+const barRoom = 360;
+const valueWidth = 90;
+/** Of a character, generously: nothing here can measure text. */
+const characterWidth = 6.4;
 const barHeight = 22;
 const gap = 8;
 const top = 36;
@@ -19,11 +21,12 @@ const top = 36;
 /** Horizontal bars as an SVG that needs nothing else, readable on light and dark pages. */
 export function barPlot(title: string, bars: readonly Bar[]): string {
   const most = Math.max(...bars.map((bar) => bar.value), 1);
-  const room = width - labelWidth - 90;
+  const labelWidth = 16 + Math.ceil(Math.max(...bars.map((bar) => bar.name.length), 0) * characterWidth);
+  const width = labelWidth + barRoom + valueWidth;
   const height = top + bars.length * (barHeight + gap) + gap;
   const rows = bars.map((bar, i) => {
     const y = top + i * (barHeight + gap);
-    const length = Math.max(1, (bar.value / most) * room);
+    const length = Math.max(1, (bar.value / most) * barRoom);
     const middle = y + barHeight / 2 + 4;
     return [
       `<text x="${labelWidth - 8}" y="${middle}" text-anchor="end">${escapeXml(bar.name)}</text>`,
