@@ -2,6 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
+import type { ViewStore } from '../../connectors/sink/view-store.ts';
+import type { Row } from '../../core/value.ts';
+import type { ViewShape } from '../../core/view.ts';
+import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
+import type { Log } from '../../log/log.ts';
 import { type RunningCli, startCli } from '../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -30,16 +36,19 @@ export interface ErasureProject {
   ask(...args: string[]): Promise<{ code: number | null; answer: Answer; output: string }>;
   /** Everything that any process of the project has printed so far. */
   printed(): string;
-  /** Rows of a view as `get` shows them; null when there is none. */
-  row(view: string, id: number): Promise<Answer | null>;
-  /** Resolves when what is committed now can be read in the view of customers and in that of orders. */
+  /** A row as readers of the view see it; null when there is none. */
+  row(view: ViewName, id: number, store?: string): Promise<Row | null>;
+  /** Resolves when what is committed now is in the Log, and what is in the Log now can be read in every view. */
   caughtUp(): Promise<void>;
+  openLog(): Promise<Log>;
 }
 
 export interface ErasureProjectOptions {
-  /** `log` and `stores` of the config; default: embedded, and SQLite under the name `local`. */
-  readonly log?: object;
-  readonly stores?: Readonly<Record<string, object>>;
+  /** `log` and `stores` of the config, and how to open them; default: embedded, and SQLite under the name `local`. */
+  readonly log?: { readonly config: object; open(): Promise<Log> };
+  readonly stores?: (
+    source: string,
+  ) => Readonly<Record<string, { readonly config: object; open(): Promise<ViewStore> }>>;
   readonly customers?: number;
   /** More settings of `rebuild`. */
   readonly rebuild?: string;
@@ -61,7 +70,16 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
   const db = await createDatabase();
   const source = uniqueName('shop');
   const folder = mkdtempSync(join(tmpdir(), 'insideout-erasure-'));
-  const stores = options.stores ?? { local: { kind: 'sqlite', path: 'views.db' } };
+  const stores = options.stores?.(source) ?? {
+    local: {
+      config: { kind: 'sqlite', path: 'views.db' },
+      open: () => openSqliteStore({ path: join(folder, 'views.db') }),
+    },
+  };
+  const log = options.log ?? {
+    config: { kind: 'embedded', path: 'log.db' },
+    open: () => openEmbeddedLog({ path: join(folder, 'log.db') }),
+  };
   const views = Object.keys(stores).map((store) => viewsOf(source, store));
   writeFileSync(
     join(folder, 'insideout.config.mjs'),
@@ -69,8 +87,8 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
       namespace: '${source}',
       sources: { ${source}: { kind: 'postgres', url: '${db.url}', slot: 'slot_${db.name}', partitions: 2,
         tables: ['public.customers', 'public.orders', 'public.payments', 'public.reviews'] } },
-      log: ${JSON.stringify(options.log ?? { kind: 'embedded', path: 'log.db' })},
-      stores: ${JSON.stringify(stores)},
+      log: ${JSON.stringify(log.config)},
+      stores: ${JSON.stringify(Object.fromEntries(Object.entries(stores).map(([name, { config }]) => [name, config])))},
       views: [${views.join('')}],
       subjects: { customer: { source: '${source}',
         is: ['public.customers.id', 'public.orders.customer_id', 'public.payments.order_id -> public.orders', 'public.reviews.customer'],
@@ -101,7 +119,6 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
     void cli.exited.then(() => running.delete(cli));
     return cli;
   };
-  const [first] = Object.keys(stores);
   const project: ErasureProject = {
     folder,
     db,
@@ -120,21 +137,48 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
       }
     },
     printed: () => all.map((cli) => cli.output()).join('\n'),
-    async row(view, id) {
-      const { code, answer } = await project.ask('get', view, String(id));
-      return code === 0 ? answer : null;
+    openLog: () => log.open(),
+    async row(view, id, name = 'local') {
+      const store = await stores[name]!.open();
+      try {
+        const shape = shapeOf(view, name);
+        const active = await store.active(shape.name);
+        if (active === null) return null;
+        return await (await store.open(shape, active)).get([
+          shape.columns[shape.key[0]!] === 'bigint' ? BigInt(id) : id,
+        ]);
+      } finally {
+        await store.close();
+      }
     },
     async caughtUp() {
-      await eventually('views are caught up', async () => {
-        const { code, answer } = await project.ask('status');
-        return code === 0 && answer.views.length >= 5 && answer.views.every((v: Answer) => v.lag === 0);
-      });
-      const probe = 900_000 + Math.floor(Math.random() * 90_000);
-      await insert(db, probe, probe);
-      for (const view of [`customer_${first}`, `copy_${first}`, `orders_${first}`])
-        await eventually(`the view ${view} has the newest row`, async () =>
-          project.row(view, view.startsWith('orders') ? probe * 2 : probe),
-        );
+      const { rows } = await db.client.query('select pg_current_wal_lsn() as lsn');
+      await eventually(
+        'the source has acknowledged it',
+        async () =>
+          (
+            await db.client.query(
+              'select from pg_replication_slots where slot_name = $1 and confirmed_flush_lsn >= $2',
+              [`slot_${db.name}`, rows[0].lsn],
+            )
+          ).rowCount === 1,
+      );
+      const opened = await log.open();
+      try {
+        for (const [name, { open }] of Object.entries(stores)) {
+          const store = await open();
+          try {
+            for (const view of Object.keys(shapes) as ViewName[])
+              await eventually(`${view} in ${name} is caught up`, async () =>
+                applied(opened, store, shapeOf(view, name)),
+              );
+          } finally {
+            await store.close();
+          }
+        }
+      } finally {
+        await opened.close();
+      }
     },
   };
   return project;
@@ -152,21 +196,44 @@ export async function insert(db: TestDatabase, first: number, last: number): Pro
   );
 }
 
+/** Readers see a generation that has applied everything that its inputs have now. */
+async function applied(log: Log, store: ViewStore, shape: ViewShape): Promise<boolean> {
+  const active = await store.active(shape.name);
+  if (active === null) return false;
+  const checkpoint = await (await store.open(shape, active)).checkpoint();
+  const topics = [...new Set([...checkpoint.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))))];
+  if (topics.length === 0) return false;
+  return [...(await log.offsets(topics))].every(([key, { end }]) => (checkpoint.get(key) ?? 0) >= end);
+}
+
+const shapes = {
+  customer: { columns: { id: 'bigint', email: 'text', name: 'text' }, key: ['id'] },
+  copy: { columns: { id: 'bigint', email: 'text' }, key: ['id'] },
+  orders: { columns: { id: 'int', customer_id: 'bigint', note: 'text' }, key: ['id'] },
+  payments: { columns: { no: 'int', card: 'text' }, key: ['no'] },
+  reviews: { columns: { id: 'int', author: 'text', email: 'text', stars: 'int' }, key: ['id'] },
+  picky: { columns: { id: 'bigint', email: 'text' }, key: ['id'] },
+} as const;
+export type ViewName = keyof typeof shapes;
+
+const shapeOf = (view: ViewName, store: string): ViewShape => ({ name: `${view}_${store}`, ...shapes[view] });
+
 function viewsOf(source: string, store: string): string {
-  return `
-    { name: 'customer_${store}', from: '${source}.public.customers', store: '${store}', key: ['id'],
-      columns: { id: 'bigint', email: 'text', name: 'text' } },
-    { name: 'copy_${store}', from: { view: 'customer_${store}' }, store: '${store}', key: ['id'],
-      columns: { id: 'bigint', email: 'text' } },
-    { name: 'orders_${store}', from: '${source}.public.orders', store: '${store}', key: ['id'],
-      columns: { id: 'int', customer_id: 'bigint', note: 'text' } },
-    { name: 'payments_${store}', from: '${source}.public.payments', store: '${store}', key: { no: 'id' },
-      columns: { no: 'int', card: 'text' } },
-    { name: 'reviews_${store}', from: '${source}.public.reviews', store: '${store}', key: ['id'],
-      columns: { id: 'int', author: 'text', email: 'text', stars: 'int' } },
-    { name: 'picky_${store}', from: '${source}.public.customers', store: '${store}', key: ['id'],
-      reads: { id: 'bigint', email: 'text' }, columns: { id: 'bigint', email: 'text' },
-      row: (c) => { if (c.id === 13n) throw new TypeError(c.email); return { email: c.email }; } },`;
+  const more: Record<ViewName, string> = {
+    customer: `from: '${source}.public.customers', key: ['id']`,
+    copy: `from: { view: 'customer_${store}' }, key: ['id']`,
+    orders: `from: '${source}.public.orders', key: ['id']`,
+    payments: `from: '${source}.public.payments', key: { no: 'id' }`,
+    reviews: `from: '${source}.public.reviews', key: ['id']`,
+    picky: `from: '${source}.public.customers', key: ['id'], reads: { id: 'bigint', email: 'text' },
+      row: (c) => { if (c.id === 13n) throw new TypeError(c.email); return { email: c.email }; }`,
+  };
+  return Object.entries(more)
+    .map(([view, text]) => {
+      const { name, columns } = shapeOf(view as ViewName, store);
+      return `{ name: '${name}', store: '${store}', columns: ${JSON.stringify(columns)}, ${text} },\n`;
+    })
+    .join('');
 }
 
 /** Files below a folder, or the file itself, that hold one of the values as bytes. */

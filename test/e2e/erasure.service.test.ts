@@ -9,7 +9,7 @@ test('erased on the embedded Log and SQLite, a subject is in no file, every plac
   const { folder } = project;
   const daemon = project.up();
   await project.caughtUp();
-  expect(await project.row('customer_local', 13)).toMatchObject({ email: valuesOf(13)[0] });
+  expect(await project.row('customer', 13)).toMatchObject({ email: valuesOf(13)[0] });
   expect(filesWith(folder, valuesOf(13)).length).toBeGreaterThan(0);
   const before = (await project.ask('dlq', 'list')).answer;
   expect(before).toHaveLength(1);
@@ -52,10 +52,10 @@ test('erased on the embedded Log and SQLite, a subject is in no file, every plac
 
   expect(filesWith(folder, valuesOf(13))).toEqual([]);
   expect((await project.ask('dlq', 'list')).answer).toEqual([]);
-  for (const view of ['customer_local', 'copy_local', 'picky_local', 'payments_local'])
+  for (const view of ['customer', 'copy', 'picky', 'payments'] as const)
     expect([view, await project.row(view, 13)]).toEqual([view, null]);
-  expect(await project.row('reviews_local', 13)).toMatchObject({ author: 'somebody', stars: 5 });
-  expect(await project.row('customer_local', 14)).toMatchObject({ email: valuesOf(14)[0] });
+  expect(await project.row('reviews', 13)).toMatchObject({ author: 'somebody', stars: 5 });
+  expect(await project.row('customer', 14)).toMatchObject({ email: valuesOf(14)[0] });
 
   const again = await project.ask('erasure', 'verify');
   expect([again.code, again.answer[0].chain, again.answer[0].ok]).toEqual([0, [], true]);

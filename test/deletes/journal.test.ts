@@ -1,0 +1,240 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { certificateHash, chainProblems, signCertificate } from '../../deletes/certificate.ts';
+import { ErasureGuard } from '../../deletes/guard.ts';
+import {
+  type ErasureHappening,
+  emptyJournal,
+  fold,
+  type Journal,
+  openJournal,
+  refusal,
+} from '../../deletes/journal.ts';
+import { keepJournal } from '../../deletes/kept-journal.ts';
+import { KeyHasher } from '../../deletes/key-hash.ts';
+import { temporaryLog } from '../support/capture.ts';
+
+const hasher = new KeyHasher(Buffer.from('secret'));
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const hash = (id: number) => hasher.key('t', { id });
+
+const requested = (erasure: string): ErasureHappening => ({
+  type: 'requested',
+  erasure,
+  subject: 'customer',
+  subjectHash: 'h',
+  kind: 'source',
+  source: 'shop',
+  deletes: true,
+});
+const keys = [{ topic: 't', hashes: [hash(1)] }];
+const found = (erasure: string): ErasureHappening => ({
+  type: 'found',
+  erasure,
+  rows: { 'public.t': 1 },
+  keys,
+});
+const deleted = (erasure: string, barrier = 'b1'): ErasureHappening => ({
+  type: 'deleted',
+  erasure,
+  rows: { 'public.t': 1 },
+  keys,
+  barrier,
+});
+const passed = (erasure: string, barrier: string | null = 'b1', end = 9): ErasureHappening => ({
+  type: 'passed',
+  erasure,
+  barrier,
+  ends: { 't/0': end },
+});
+const looked = (erasure: string): ErasureHappening => ({ type: 'looked', erasure, places: [] });
+function completed(erasure: string, { state }: Pick<Journal, 'state'>): ErasureHappening {
+  const last = state.chain.at(-1);
+  const certificate = signCertificate(
+    {
+      version: 1,
+      number: state.chain.length + 1,
+      erasure,
+      subject: 'customer',
+      subjectHash: 'h',
+      requestedAt: '',
+      completedAt: '',
+      by: '',
+      rows: {},
+      places: [],
+      previous: last ? certificateHash(last) : null,
+    },
+    privateKey,
+  );
+  return { type: 'completed', erasure, certificate };
+}
+
+let number = 0;
+/** The state after what is not refused, and why the rest was. */
+function folded(...happenings: readonly (ErasureHappening | 'completed')[]) {
+  let state = emptyJournal;
+  const refused: string[] = [];
+  for (const happening of happenings) {
+    const event = {
+      ...(happening === 'completed' ? completed('e', { state }) : happening),
+      id: String(number++),
+      at: 1,
+      by: 'me',
+    };
+    const why = refusal(state, event);
+    if (why === null) state = fold(state, event);
+    else refused.push(why);
+  }
+  return { state, erasure: state.erasures.get('e'), refused };
+}
+
+test('an erasure goes from requested over found, deleted and passed to completed', () => {
+  const steps = [requested('e'), found('e'), deleted('e'), passed('e'), 'completed'] as const;
+  const phases = steps.map((_, i) => folded(...steps.slice(0, i + 1)).erasure?.phase);
+  expect(phases).toEqual(['requested', 'found', 'deleted', 'passed', 'completed']);
+  expect(folded(...steps).erasure).toMatchObject({
+    rows: { 'public.t': 1 },
+    keys,
+    ends: new Map([['t/0', 9]]),
+  });
+});
+
+test.each<[string, readonly (ErasureHappening | 'completed')[]]>([
+  ['nothing is completed before it has passed', [requested('e'), found('e'), 'completed']],
+  ['nothing is looked at before it has passed', [requested('e'), found('e'), deleted('e'), looked('e')]],
+  ['nothing passes twice', [requested('e'), deleted('e'), passed('e'), passed('e')]],
+  ['it passes behind its own barrier only', [requested('e'), deleted('e', 'b2'), passed('e', 'b1')]],
+  ['nothing follows the certificate', [requested('e'), deleted('e'), passed('e'), 'completed', looked('e')]],
+  ['no second certificate', [requested('e'), deleted('e'), passed('e'), 'completed', 'completed']],
+  ['it is not requested twice', [requested('e'), requested('e')]],
+  ['nothing is known of another', [found('other')]],
+  ['it is lifted once', [requested('e'), { type: 'lifted', erasure: 'e' }, { type: 'lifted', erasure: 'e' }]],
+])('%s', (_claim, happenings) => {
+  const { refused, state } = folded(...happenings);
+  expect(refused).toHaveLength(1);
+  expect(state.erasures.get('e')).toEqual(folded(...happenings.slice(0, -1)).state.erasures.get('e'));
+});
+
+test('what is deleted once more must be passed once more, and its rows are added; what is found again is not', () => {
+  const { erasure } = folded(
+    requested('e'),
+    found('e'),
+    found('e'),
+    deleted('e'),
+    passed('e'),
+    deleted('e', 'b2'),
+  );
+  expect(erasure).toMatchObject({ phase: 'deleted', barrier: 'b2', rows: { 'public.t': 2 } });
+});
+
+test('rows are kept out once their deletes are committed, and not before, and no more once lifted', () => {
+  const out = (...happenings: ErasureHappening[]) => {
+    const { state } = folded(...happenings);
+    const guard = new ErasureGuard(
+      () => state,
+      () => hasher,
+    );
+    return [
+      guard.none('t'),
+      guard.has('t', { id: 1n }),
+      guard.has('t', { id: 2 }),
+      guard.has('u', { id: 1 }),
+    ];
+  };
+  const kept = [false, true, false, false];
+  const free = [true, false, false, false];
+  expect(out(requested('e'), found('e'))).toEqual(free);
+  expect(out(requested('e'), found('e'), deleted('e'))).toEqual(kept);
+  expect(out(requested('e'), found('e'), deleted('e'), passed('e'))).toEqual(kept);
+  expect(out(requested('e'), deleted('e'), { type: 'lifted', erasure: 'e' })).toEqual(free);
+});
+
+test('the guard asks for no secret while nothing is erased of a topic, and knows the furthest ends', () => {
+  const { state } = folded(
+    requested('e'),
+    deleted('e'),
+    passed('e', 'b1', 9),
+    requested('f'),
+    deleted('f'),
+    passed('f', 'b1', 4),
+  );
+  const guard = new ErasureGuard(
+    () => state,
+    () => {
+      throw new Error('asked');
+    },
+  );
+  expect(guard.has('u', { id: 1 })).toBe(false);
+  expect(() => guard.has('t', { id: 1 })).toThrow('asked');
+  expect(guard.ends('t')).toEqual(new Map([['t/0', 9]]));
+});
+
+test('of two processes that complete at once both get their certificates, in one whole chain', async () => {
+  const log = await temporaryLog();
+  const journals = [await openJournal(log, 'n'), await openJournal(log, 'n')] as const;
+  onTestFinished(async () => {
+    for (const journal of journals) await journal.close();
+    await log.close();
+  });
+  const [one, two] = journals;
+  for (const e of ['a', 'b']) for (const h of [requested(e), deleted(e), passed(e)]) await one.record(h);
+  await two.refresh();
+  const outcomes = await Promise.allSettled([
+    one.record(completed('a', one)),
+    two.record(completed('b', two)),
+  ]);
+  expect(outcomes.map((o) => o.status).sort()).toEqual(['fulfilled', 'rejected']);
+  const [loser, left] = outcomes[0].status === 'rejected' ? ([one, 'a'] as const) : ([two, 'b'] as const);
+  await loser.record(completed(left, loser));
+  const { chain } = await one.refresh();
+  expect(chain).toHaveLength(2);
+  expect(chainProblems(chain, publicKey)).toEqual([]);
+});
+
+test('a Log that lost the journal gets it back from the copy beside the key, in its order', async () => {
+  const key = join(mkdtempSync(join(tmpdir(), 'insideout-kept-')), 'key.pem');
+  writeFileSync(key, 'there');
+  const first = await temporaryLog();
+  const journal = await openJournal(first, 'n');
+  for (const h of [requested('e'), found('e'), deleted('e')]) await journal.record(h);
+  await keepJournal({ log: first, journal, namespace: 'n', key });
+  await journal.record(passed('e'));
+  await keepJournal({ log: first, journal, namespace: 'n', key });
+  await keepJournal({ log: first, journal, namespace: 'n', key });
+  const file = `${key}.n.journal`;
+  expect(readFileSync(file, 'utf8').split('\n').filter(Boolean)).toHaveLength(4);
+  // A crash while it was written.
+  writeFileSync(file, `${readFileSync(file, 'utf8')}{"type":"loo`);
+
+  const second = await temporaryLog();
+  const fresh = await openJournal(second, 'n');
+  onTestFinished(async () => {
+    await journal.close();
+    await fresh.close();
+    await first.close();
+    await second.close();
+  });
+  await keepJournal({ log: second, journal: fresh, namespace: 'n', key });
+  expect(fresh.state.erasures).toEqual(journal.state.erasures);
+  await fresh.record(looked('e'));
+  await keepJournal({ log: second, journal: fresh, namespace: 'n', key });
+  expect(
+    readFileSync(file, 'utf8')
+      .split('\n')
+      .filter((l) => l.includes('"looked"')),
+  ).toHaveLength(1);
+});
+
+test('where the key is not, no copy is kept', async () => {
+  const log = await temporaryLog();
+  const journal = await openJournal(log, 'n');
+  await journal.record(requested('e'));
+  const key = join(mkdtempSync(join(tmpdir(), 'insideout-kept-')), 'key.pem');
+  await keepJournal({ log, journal, namespace: 'n', key });
+  expect(existsSync(`${key}.n.journal`)).toBe(false);
+  await journal.close();
+  await log.close();
+});
