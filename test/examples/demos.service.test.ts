@@ -10,12 +10,12 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Runs a script of package.json with a folder of its own for temporary files; what it leaves there is returned. */
-async function demo(script: string) {
+async function demo(script: string, ...args: string[]) {
   const folder = mkdtempSync(join(tmpdir(), 'insideout-demo-test-'));
   // Postgres may run as another user, who must get through.
   chmodSync(folder, 0o755);
   try {
-    const { stdout } = await run('npm', ['run', '--silent', script], {
+    const { stdout } = await run('npm', ['run', '--silent', script, '--', ...args], {
       cwd: root,
       env: { ...process.env, TMPDIR: folder },
     });
@@ -52,3 +52,27 @@ test('npm run demo:rebuild swaps a view three times under a reader that never no
   expect(output.match(/lost 0 +doubled or wrong 0/g)).toHaveLength(3);
   expect(rest).toEqual(left);
 }, 240_000);
+
+test.each([{ args: [] }, { args: ['--stack'] }])(
+  'npm run demo:gdpr $args erases a customer for good, and leaves nothing behind',
+  async ({ args }) => {
+    const { output, ...rest } = await demo('demo:gdpr', ...args);
+    expect(output).toMatch(/rows of hers: \{"customer_card":1,"order_card":5,"payment":4,"open_order":5\}/);
+    for (const when of ['', ', when later ones have arrived', ', in the new generation'])
+      expect(output).toMatch(
+        new RegExp(`rows of hers${when}: +\\{"customer_card":0,"order_card":0,"payment":0,"open_order":0\\}`),
+      );
+    expect(output).toMatch(/completed, 1 of public\.customers, 5 of public\.orders, 4 of public\.payments/);
+    expect(output).toMatch(/dead letters +\S+\.public\.customers\.dlq +verified/);
+    expect(output).toMatch(
+      /NOT ok, completed\n +ok +the chain of certificates is whole\n +topic +\S+\.public\.customers +applied/,
+    );
+    expect(output).toMatch(/a copy: +the signature of certificate 1 .* it was altered/);
+    if (args.length === 0) expect(output).toMatch(/FAIL +certificate 2 .* does not follow the one before it/);
+    // What she was is shown before the erasure only.
+    const after = output.slice(output.indexOf('Erasing her'));
+    expect(after).not.toMatch(/Lovelace|analytical/);
+    expect(rest).toEqual(left);
+  },
+  480_000,
+);
