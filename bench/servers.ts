@@ -31,6 +31,9 @@ const postgresSettings = {
 /** Starts what a case needs, and nothing else; `stop` removes what it started with its data. */
 export async function startServers(names: readonly ServerName[]): Promise<Servers> {
   const others = names.filter((name) => name !== 'postgres');
+  // What a run that was killed left behind would be taken for this run's records.
+  await stopStack(others);
+  wipeStack(others);
   const started = others.length > 0 ? await startStack(others) : [];
   const postgres = names.includes('postgres') ? await startPostgres({ settings: postgresSettings }) : null;
   return {

@@ -14,7 +14,11 @@ export async function runCase(
   }
   say(`starting ${one.servers.join(', ')}`);
   const servers = await startServers(one.servers);
-  const interrupted = () => void servers.stop().finally(() => process.exit(1));
+  const interrupted = () => {
+    // What is still being measured loses its servers, which is nobody's fault.
+    process.on('uncaughtException', () => {});
+    void servers.stop().finally(() => process.exit(1));
+  };
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   const done: CaseRun[] = [];
   try {
