@@ -4,7 +4,7 @@ import { Erasures } from '../daemon/erasures.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
 import type { GivenKey } from '../deletes/topic-key.ts';
 import { config, globals } from './context.ts';
-import { finish, humanErasures, plainErasure } from './erase.ts';
+import { finish, humanErasures, plainErasure, warn } from './erase.ts';
 import { exit, report } from './output.ts';
 
 interface Options {
@@ -29,6 +29,7 @@ export function deleteCommand(): Command {
       const erasures = await Erasures.open(loaded);
       try {
         const begun = await erasures.deleteKeys(topic, [key], signal);
+        await warn(erasures, begun, signal);
         const finished = options.wait
           ? await finish(
               erasures,

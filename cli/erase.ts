@@ -44,6 +44,7 @@ export function eraseCommand(): Command {
           signal.throwIfAborted();
           begun.push(await erasures.begin(subject, id, options.track ? waiting(json, signal) : null));
         }
+        await warn(erasures, begun, signal);
         const finished = options.wait
           ? await finish(
               erasures,
@@ -58,6 +59,16 @@ export function eraseCommand(): Command {
         dispose();
       }
     });
+}
+
+/** Tells on stderr where the Log may forget a tombstone before the slowest view has read it. */
+export async function warn(
+  erasures: Erasures,
+  begun: readonly Erasure[],
+  signal: AbortSignal,
+): Promise<void> {
+  const ids = begun.map((e) => e.id);
+  for (const warning of await erasures.warnings(ids, signal)) process.stderr.write(`warning: ${warning}\n`);
 }
 
 /** Takes erasures to their certificates, with a live table of places on a terminal. */

@@ -9,6 +9,7 @@ import type { LookParts } from '../deletes/look.ts';
 import type { Place } from '../deletes/place.ts';
 import { shredKeys } from '../deletes/shredding-place.ts';
 import type { Subject } from '../deletes/subject.ts';
+import { retentionWarnings } from '../deletes/tombstones.ts';
 import { deleteKeys, newDelete } from '../deletes/topic-deletes.ts';
 import type { GivenKey } from '../deletes/topic-key.ts';
 import { type Verification, verifyErasures } from '../deletes/verify.ts';
@@ -109,6 +110,13 @@ export class Erasures {
         signal,
       },
     );
+  }
+
+  /** Where the Log may forget a tombstone of these erasures before the slowest view has read it; a sentence each. */
+  async warnings(ids: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const topics = new Set(ids.flatMap((id) => this.erasure(id).keys.map((k) => k.topic)));
+    const { catalog, log, stores } = this.#management;
+    return retentionWarnings([...topics], { log, catalog, store: stores.get, signal });
   }
 
   /** Takes erasures as far as they go; those of each source together. */
