@@ -65,6 +65,12 @@ export class CassandraConnection {
     return this.#client.execute(cql, params as unknown[], { isIdempotent: true });
   }
 
+  /** Statements as one unlogged batch, with the driver's own error; each partition's are applied together. */
+  runTogether(statements: readonly { cql: string; params: readonly unknown[] }[]): Promise<types.ResultSet> {
+    const queries = statements.map(({ cql, params }) => ({ query: cql, params: params as unknown[] }));
+    return this.#client.batch(queries, { prepare: true, logged: false, isIdempotent: true });
+  }
+
   /** A read of what lightweight transactions wrote, newest state guaranteed. */
   readSerial(cql: string, params: readonly unknown[]): Promise<types.ResultSet> {
     const options = { consistency: types.consistencies.serial, isIdempotent: true };

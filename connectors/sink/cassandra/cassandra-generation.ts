@@ -6,6 +6,7 @@ import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view
 import { type Expiry, expiryOf } from '../expiry.ts';
 import { fenced, gap } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
+import { bundles } from './cassandra-bundles.ts';
 import { CassandraClaims } from './cassandra-claims.ts';
 import type { CassandraConnection } from './cassandra-connection.ts';
 import { blamesStatement, classifyCassandra, lostStatement, unstorable } from './cassandra-errors.ts';
@@ -18,6 +19,8 @@ import { windowed } from './windowed.ts';
 
 /** Rows in flight: enough to keep a node busy, few enough to stay below its write timeout. */
 const width = 256;
+/** Bundles in flight. */
+const bundleWidth = 48;
 const scanPage = 500;
 const keyPage = 5_000;
 
@@ -59,7 +62,7 @@ export class CassandraGeneration implements Generation {
     if (batch.next <= stored) return;
     const plan = planBatch(batch.changes, stored);
     try {
-      await windowed(plan.rows, width, (change) => this.#write(change, batch.partition));
+      await windowed(bundles(plan.rows), bundleWidth, (bundle) => this.#writeAll(bundle, batch.partition));
       if (plan.truncate !== null) await this.#sweep(batch.partition, plan.truncate);
     } catch (error) {
       throw await this.#explain(error, claim, batch);
@@ -117,6 +120,15 @@ export class CassandraGeneration implements Generation {
     const state = await this.#claims.read(batch);
     if (state?.epoch !== claim.epoch) throw fenced(this.view, batch);
     return state.next;
+  }
+
+  /** Rows of one bundle travel together: each is whole or not there, the bundle as such need not be. */
+  #writeAll(bundle: readonly RowChange[], partition: number): Promise<types.ResultSet> {
+    const [only] = bundle;
+    if (bundle.length === 1 && only) return this.#write(only, partition);
+    return this.#connection.runTogether(
+      bundle.flatMap((change) => this.#statements.parts(change, partition)),
+    );
   }
 
   #write(change: RowChange, partition: number): Promise<types.ResultSet> {

@@ -35,6 +35,8 @@ export interface Statements {
   readonly probe: string;
   key(key: Key): unknown[];
   write(change: RowChange, partition: number): Statement;
+  /** The same as statements that may stand among others in a batch. */
+  parts(change: RowChange, partition: number): readonly Statement[];
   /** Deletes what was written at that time or before. */
   remove(key: Key, written: bigint): Statement;
 }
@@ -71,17 +73,24 @@ export function statementsOf(table: string, view: ViewShape, expiry: Expiry | nu
     key,
     remove: (values, written) => ({ cql: remove, params: [written, ...key(values)] }),
     write(change, partition) {
-      const keyValues = key(change.key);
-      const at = writeTime(change.offset);
-      if (change.op === 'delete') return { cql: remove, params: [at, ...keyValues] };
-      const values = [...keyValues, ...rest(change.row), partition, at];
-      if (expiry) {
-        const end = expiry.end(change.row);
-        if (expiry.ended(end)) return { cql: remove, params: [at, ...keyValues] };
-        values.push(secondsLeft(end, expiry.now()));
-      }
-      if (!hasNull(change.row)) return { cql: insert, params: values };
-      return { cql: replace, params: [clearTime(change.offset), ...keyValues, ...values] };
+      const [first, second] = parts(change, partition);
+      return second ? { cql: replace, params: [...first!.params, ...second.params] } : first!;
     },
+    parts,
   };
+
+  function parts(change: RowChange, partition: number): Statement[] {
+    const keyValues = key(change.key);
+    const at = writeTime(change.offset);
+    if (change.op === 'delete') return [{ cql: remove, params: [at, ...keyValues] }];
+    const values = [...keyValues, ...rest(change.row), partition, at];
+    if (expiry) {
+      const end = expiry.end(change.row);
+      if (expiry.ended(end)) return [{ cql: remove, params: [at, ...keyValues] }];
+      values.push(secondsLeft(end, expiry.now()));
+    }
+    const written = { cql: insert, params: values };
+    if (!hasNull(change.row)) return [written];
+    return [{ cql: remove, params: [clearTime(change.offset), ...keyValues] }, written];
+  }
 }

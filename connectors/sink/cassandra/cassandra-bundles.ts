@@ -1,0 +1,40 @@
+import type { Value } from '../../../core/value.ts';
+import type { RowChange } from './cassandra-plan.ts';
+
+/**
+ * A node warns of a batch over 5 kB (`batch_size_warn_threshold`) and of one over ten partitions
+ * (`unlogged_batch_across_partitions_warn_threshold`); these stay below both.
+ */
+const maxRows = 10;
+const maxBytes = 4 << 10;
+
+/** Rows in groups that travel in one request. A row that is large by itself goes alone. */
+export function* bundles(rows: readonly RowChange[]): Generator<RowChange[]> {
+  let bundle: RowChange[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    const size = sizeOf(row);
+    if (bundle.length > 0 && (bundle.length >= maxRows || bytes + size > maxBytes)) {
+      yield bundle;
+      bundle = [];
+      bytes = 0;
+    }
+    bundle.push(row);
+    bytes += size;
+  }
+  if (bundle.length > 0) yield bundle;
+}
+
+function sizeOf(change: RowChange): number {
+  const values = change.op === 'delete' ? change.key : Object.values(change.row);
+  let size = 20;
+  for (const value of values) size += bytesOf(value);
+  return size;
+}
+
+function bytesOf(value: Value): number {
+  if (typeof value === 'string') return value.length * 3;
+  if (value instanceof Uint8Array) return value.length;
+  if (Array.isArray(value)) return value.reduce((sum: number, member: Value) => sum + bytesOf(member) + 8, 8);
+  return 8;
+}
