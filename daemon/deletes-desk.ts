@@ -1,6 +1,7 @@
 import { isInsideoutError } from '../core/errors.ts';
 import { loadErasureKey } from '../deletes/erasure-key.ts';
 import { type Erasure, type Journal, openJournal } from '../deletes/journal.ts';
+import { keepJournal } from '../deletes/kept-journal.ts';
 import { deleteKeys, type TopicDelete } from '../deletes/topic-deletes.ts';
 import type { Log } from '../log/log.ts';
 import type { CheckedConfig } from './config/check.ts';
@@ -44,7 +45,9 @@ export class DeletesDesk {
       const { log, journal } = await this.#open();
       const { hasher } = loadErasureKey(erasure.key, { create: journal.state.erasures.size === 0 });
       const parts = { log, journal, hasher, namespace, sources: Object.keys(sources), signal };
-      return await deleteKeys(topic, deletes, parts);
+      const erasures = await deleteKeys(topic, deletes, parts);
+      await keepJournal({ log, journal, namespace, key: erasure.key });
+      return erasures;
     } catch (error) {
       // After any other failure the connections are of doubtful use.
       if (!isInsideoutError(error, 'USAGE', 'LOG_TOPIC')) await this.#release();

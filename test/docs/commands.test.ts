@@ -1,6 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { rebuildSchema, viewSchema } from '../../daemon/config/schema.ts';
+import {
+  deletesSchema,
+  erasureSchema,
+  rebuildSchema,
+  subjectSchema,
+  viewSchema,
+} from '../../daemon/config/schema.ts';
 import { runInProcess } from '../cli/in-process.ts';
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -24,7 +30,7 @@ test('every command that the documents name is there, with every option they giv
     for (const [line, command, rest] of text.matchAll(/(?<=`|^|npx )insideout ([a-z]+)([^`#\n]*)/gm)) {
       expect(commands, `${path}: ${line}`).toContain(command);
       if (!help.has(command!)) help.set(command!, await helpOf([command!]));
-      const nested = /^ (run|drop|list|show)\b/.exec(rest!)?.[1];
+      const nested = /^ (run|drop|list|show|finish|verify|lift|suggest|check)\b/.exec(rest!)?.[1];
       const shown = nested ? await helpOf([command!, nested]) : help.get(command!)!;
       for (const [option] of rest!.matchAll(/--[a-z-]+/g))
         expect(shown, `${path}: ${line}`).toContain(option);
@@ -40,6 +46,14 @@ describe('docs/configuration.md lists every setting, with its default,', () => {
 
   test('of a view', () => {
     expect(settings(section('views')).sort()).toEqual(Object.keys(viewSchema.shape).sort());
+  });
+
+  test.each([
+    ['subjects', subjectSchema],
+    ['erasure', erasureSchema],
+    ['deletes', deletesSchema],
+  ])('of %s', (heading, schema) => {
+    expect(settings(section(heading)).sort()).toEqual(Object.keys(schema.shape).sort());
   });
 
   test('of a rebuild', () => {
