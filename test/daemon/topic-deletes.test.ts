@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import avro from 'avsc';
@@ -13,6 +13,7 @@ import { deletesTopic, signDelete } from '../../deletes/deletes-topic.ts';
 import type { AvroSchema } from '../../log/avro/schema-registry.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import { freePort } from '../../stack/processes.ts';
+import { runInProcess } from '../cli/in-process.ts';
 import { recordsOf } from '../support/capture.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -265,4 +266,38 @@ test('a topic that cannot be compacted keeps its erasure from a certificate whil
       reason: expect.stringMatching(/not compacted/),
     }),
   );
+});
+
+test('the command takes the values of the key or JSON, waits for the certificate, and refuses the rest with exit code 2', async () => {
+  await start();
+  const file = join(folder, 'insideout.config.yaml');
+  writeFileSync(file, JSON.stringify(settings(0)));
+  const run = (...args: string[]) => runInProcess(['--config', file, ...args]);
+  const done = await run('delete', topic, '2', '--wait', '--json');
+  expect(done.code).toBe(0);
+  expect(JSON.parse(done.out)).toMatchObject([
+    {
+      subject: topic,
+      source: null,
+      phase: 'completed',
+      rows: { [topic]: 1 },
+      certificate: { body: { number: 1 } },
+    },
+  ]);
+  const begun = await run('delete', topic, '--json-key', '{"id":"3"}');
+  expect(begun.out).toMatch(/: passed, 1 of crm\.contacts\n {2}go on: insideout erasure finish [0-9a-f]{8}/);
+  expect((await run('erasure', 'finish')).code).toBe(0);
+  expect((await run('erasure', 'verify')).code).toBe(0);
+  expect(inView()).toEqual([1]);
+  for (const wrong of [
+    ['delete', topic],
+    ['delete', topic, '1', '--json-key', '{"id":1}'],
+    ['delete', topic, '--json-key', '[1]'],
+    ['delete', topic, 'one'],
+    ['delete', topic, '1', '2'],
+    ['delete', '__insideout.erasures', '1'],
+  ])
+    expect([wrong, await run(...wrong)]).toEqual([wrong, expect.objectContaining({ code: 2, out: '' })]);
+  expect((await run('delete', topic, 'one')).err).toContain('mend: Give id, each as');
+  expect((await recordsOf(log, topic)).filter((r) => r.value)).toHaveLength(1);
 });
