@@ -4,6 +4,7 @@ import { formatLsn } from '../core/lsn.ts';
 import { type Checkpoint, parsePartitionKey } from '../core/position.ts';
 import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
+import { countDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
@@ -53,7 +54,7 @@ export interface Status {
 /** How things are, asked of Postgres, the Log and the stores themselves: daemons need not run. */
 export async function readStatus(config: CheckedConfig): Promise<Status> {
   const sources = await Promise.all(Object.keys(config.sources).map((name) => readSource(config, name)));
-  const readViews = (known: Known | null) =>
+  const readViews = (known: { log: Log } | null) =>
     Promise.all(config.views.map((view) => readView(config, view, known)));
   const missing = missingLog(config);
   if (missing) {
@@ -78,7 +79,7 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
       }
       return { name, partitions: ends.length, records, ends };
     });
-    const views = await readViews({ log, topics });
+    const views = await readViews({ log });
     return { sources, topics, views, logError: null };
   } catch (error) {
     // Without the Log nobody knows how far behind the views are, but they are there.
@@ -120,25 +121,16 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
   }
 }
 
-/** The Log, and what it told of the topics of this config. */
-interface Known {
-  readonly log: Log;
-  readonly topics: readonly TopicStatus[];
-}
-
 async function readView(
   config: CheckedConfig,
   view: ViewDefinition,
-  known: Known | null,
+  known: { log: Log } | null,
 ): Promise<ViewStatus> {
   const base = {
     name: view.shape.name,
     store: view.store,
     topic: rootTopic(config.views, view),
-    deadLetters:
-      known && typeof view.from === 'string'
-        ? (known.topics.find((t) => t.name === `${view.from}.dlq`)?.records ?? 0)
-        : null,
+    deadLetters: known && typeof view.from === 'string' ? await countDeadLetters(known.log, view.from) : null,
   };
   let store: ViewStore | null = null;
   const stored = config.stores[view.store];
@@ -148,8 +140,10 @@ async function readView(
     const generation = await store.active(view.shape.name);
     if (generation === null) return { ...base, generation, lag: null, error: null };
     const checkpoint = await (await store.open(view.shape, generation)).checkpoint();
-    const lag = known && (await lagOf(view, checkpoint, known.log));
-    return { ...base, generation, lag, error: null };
+    const topics = inputsOf(view, checkpoint);
+    const lag = known && (await lagOf(topics, checkpoint, known.log));
+    const deadLetters = known && (await lettersOf(topics, known.log));
+    return { ...base, generation, lag, deadLetters, error: null };
   } catch (error) {
     return { ...base, generation: null, lag: null, error: toInsideoutError(error).message };
   } finally {
@@ -157,13 +151,20 @@ async function readView(
   }
 }
 
+/** A view that is fed by another reads the topic of one of its generations, which only the checkpoint names. */
+const inputsOf = (view: ViewDefinition, checkpoint: Checkpoint): string[] =>
+  typeof view.from === 'string'
+    ? [view.from]
+    : [...new Set([...checkpoint.keys()].map((key) => parsePartitionKey(key).topic))];
+
+async function lettersOf(topics: readonly string[], log: Log): Promise<number> {
+  let letters = 0;
+  for (const topic of topics) letters += await countDeadLetters(log, topic);
+  return letters;
+}
+
 /** Null when the Log does not have what the view reads: a view of nothing is not up to date. */
-async function lagOf(view: ViewDefinition, checkpoint: Checkpoint, log: Log): Promise<number | null> {
-  // A view that is fed by another reads the topic of one of its generations, which only the checkpoint names.
-  const topics =
-    typeof view.from === 'string'
-      ? [view.from]
-      : [...new Set([...checkpoint.keys()].map((key) => parsePartitionKey(key).topic))];
+async function lagOf(topics: readonly string[], checkpoint: Checkpoint, log: Log): Promise<number | null> {
   const held = await log.partitions(topics);
   if (topics.length === 0 || topics.some((topic) => !held.has(topic))) return null;
   let lag = 0;

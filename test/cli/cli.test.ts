@@ -168,7 +168,7 @@ describe('the command line', () => {
     const { views } = JSON.parse((await run(['status', '--json'])).out);
     expect(views).toMatchObject([
       { name: 'card', generation: null },
-      { name: 'names', generation: 1, lag: 2, deadLetters: null },
+      { name: 'names', generation: 1, lag: 2, deadLetters: 0 },
     ]);
   });
 
