@@ -45,7 +45,10 @@ export const errorCodes = {
   VIEW_GENERATION_GONE: ['backoff', 'a generation was removed while it was read'],
   READ_TIMEOUT: ['backoff', 'a view did not reach a consistency token in time'],
   VIEW_UNKNOWN: ['never', 'no view has this name'],
-  ERASURE_KEY: ['operator', 'the key that signs erasures is missing or cannot be used'],
+  ERASURE_KEY: [
+    'operator',
+    'the key that signs erasures, or the file of subject keys, is missing or cannot be used',
+  ],
   ERASURE_UNKNOWN: ['never', 'no erasure has this id'],
   ERASURE_BROKEN: [
     'operator',

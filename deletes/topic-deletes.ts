@@ -49,6 +49,13 @@ export async function deleteKeys(
   const { log, journal } = parts;
   refuseOwnTopics(topic, parts);
   const known = (await journal.refresh()).erasures;
+  for (const { id } of deletes) {
+    const other = known.get(id);
+    if (other && (other.kind !== 'topic' || other.subject !== topic))
+      throw new InsideoutError('USAGE', 'The id of a delete is that of another erasure.', {
+        hint: 'Give each delete a UUID of its own.',
+      });
+  }
   const fresh = deletes.filter(({ id }) => !passed(known.get(id)));
   if (fresh.length > 0) {
     const wanted = fresh.map((of) => new WantedKey(of));

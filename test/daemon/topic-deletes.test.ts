@@ -159,6 +159,15 @@ test('a tombstone follows every record of the key, whatever its partition and ke
   await contact(2, { partition: 1 });
   await contact(2, { schema: keySchema('OldKey', 'int'), partition: 2 });
   const erasures = await withErasures((e) => e.deleteKeys(topic, [['2']], signal));
+  const records = await recordsOf(log, topic);
+  const hers = records.filter((r) => r.value?.includes('mail-2'));
+  expect(hers).toHaveLength(4);
+  for (const { partition, key, offset } of hers)
+    expect(
+      records.some(
+        (r) => r.partition === partition && r.key!.equals(key!) && r.offset > offset && r.value === null,
+      ),
+    ).toBe(true);
   await finish(erasures.map((e) => e.id));
   const left = await recordsOf(log, topic);
   expect(left.filter((r) => r.value?.includes('mail-2'))).toEqual([]);
@@ -221,6 +230,11 @@ test('a signed record in the deletes topic deletes once, and is gone from there;
   );
   // Replayed, it is known already.
   await log.append([record(good)]);
+  await eventually('it is dealt with', async () => (await recordsOf(log, requests)).at(-1)!.value === null);
+  // Nor does it get at an erasure of another topic or source by giving its id.
+  const id = good.key.toString();
+  await log.ensureTopics([{ name: 'crm.others', partitions: 1, cleanup: 'compact' }]);
+  await log.append([record(signDelete({ topic: 'crm.others', key: { id: 2 }, id }, token))]);
   await eventually('it is dealt with', async () => (await recordsOf(log, requests)).at(-1)!.value === null);
   const ids = await withErasures(async (e) => [...e.journal.state.erasures.keys()]);
   expect(ids).toEqual([good.key.toString()]);
