@@ -35,6 +35,10 @@ export async function startServers(names: readonly ServerName[]): Promise<Server
   await stopStack(others);
   wipeStack(others);
   const started = others.length > 0 ? await startStack(others) : [];
+  if (started.length < others.length) {
+    await stopStack(started);
+    throw new Error('another benchmark is running, or something else answers on its ports; wait, or stop it');
+  }
   const postgres = names.includes('postgres') ? await startPostgres({ settings: postgresSettings }) : null;
   return {
     get postgres() {
