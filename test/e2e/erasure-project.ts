@@ -38,6 +38,8 @@ export interface ErasureProject {
   printed(): string;
   /** A row as readers of the view see it; null when there is none. */
   row(view: ViewName, id: number, store?: string): Promise<Row | null>;
+  /** Every generation of a view that its store has, with all rows. */
+  generations(view: ViewName, store?: string): Promise<readonly { id: number; rows: readonly Row[] }[]>;
   /** Resolves when what is committed now is in the Log, and what is in the Log now can be read in every view. */
   caughtUp(): Promise<void>;
   openLog(): Promise<Log>;
@@ -54,6 +56,9 @@ export interface ErasureProjectOptions {
   readonly rebuild?: string;
 }
 
+/** A number that is nowhere by chance. */
+export const poison = 7_310_013;
+
 /** Values that only customer `id` has. */
 export const valuesOf = (id: number): readonly string[] => [
   `only.${id}.mail@example.org`,
@@ -63,7 +68,7 @@ export const valuesOf = (id: number): readonly string[] => [
 /**
  * A shop in a database of its own: customers with their own address, orders, payments with a card of their own, and
  * reviews that stay and are only anonymised. In each store: customers, a view that is fed by it, orders, payments,
- * and a view that can never apply customer 13.
+ * and a view that can never apply the customer `poison`.
  */
 export async function erasureProject(options: ErasureProjectOptions = {}): Promise<ErasureProject> {
   const { customers = 20 } = options;
@@ -105,6 +110,7 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
     create table reviews (id int primary key, customer bigint, author text, email text, stars int);
     create unique index on reviews (email) where email <> 'gone@example.org';`);
   await insert(db, 1, customers);
+  await insert(db, poison, poison);
   const running = new Set<RunningCli>();
   const all: RunningCli[] = [];
   onTestFinished(async () => {
@@ -147,6 +153,21 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
         return await (await store.open(shape, active)).get([
           shape.columns[shape.key[0]!] === 'bigint' ? BigInt(id) : id,
         ]);
+      } finally {
+        await store.close();
+      }
+    },
+    async generations(view, name = 'local') {
+      const store = await stores[name]!.open();
+      try {
+        const shape = shapeOf(view, name);
+        const found: { id: number; rows: Row[] }[] = [];
+        for (const id of await store.generations(shape.name)) {
+          const rows: Row[] = [];
+          for await (const row of (await store.open(shape, id)).scan()) rows.push(row);
+          found.push({ id, rows });
+        }
+        return found;
       } finally {
         await store.close();
       }
@@ -226,7 +247,7 @@ function viewsOf(source: string, store: string): string {
     payments: `from: '${source}.public.payments', key: { no: 'id' }`,
     reviews: `from: '${source}.public.reviews', key: ['id']`,
     picky: `from: '${source}.public.customers', key: ['id'], reads: { id: 'bigint', email: 'text' },
-      row: (c) => { if (c.id === 13n) throw new TypeError(c.email); return { email: c.email }; }`,
+      row: (c) => { if (c.id === ${poison}n) throw new TypeError(c.email); return { email: c.email }; }`,
   };
   return Object.entries(more)
     .map(([view, text]) => {

@@ -1,6 +1,9 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { recordsOf } from '../support/capture.ts';
 import { eventually } from '../support/eventually.ts';
-import { erasureProject, filesWith, valuesOf } from './erasure-project.ts';
+import { erasureProject, filesWith, insert, poison, valuesOf } from './erasure-project.ts';
 
 test('erased on the embedded Log and SQLite, a subject is in no file, every place says how that is known, and the certificate verifies', {
   timeout: 180_000,
@@ -9,12 +12,12 @@ test('erased on the embedded Log and SQLite, a subject is in no file, every plac
   const { folder } = project;
   const daemon = project.up();
   await project.caughtUp();
-  expect(await project.row('customer', 13)).toMatchObject({ email: valuesOf(13)[0] });
-  expect(filesWith(folder, valuesOf(13)).length).toBeGreaterThan(0);
+  expect(await project.row('customer', poison)).toMatchObject({ email: valuesOf(poison)[0] });
+  expect(filesWith(folder, valuesOf(poison)).length).toBeGreaterThan(0);
   const before = (await project.ask('dlq', 'list')).answer;
   expect(before).toHaveLength(1);
 
-  const erased = await project.ask('erase', 'customer', '13', '--wait');
+  const erased = await project.ask('erase', 'customer', String(poison), '--wait');
   expect([erased.code, erased.output]).toEqual([0, expect.stringContaining('"completed"')]);
   const [erasure] = erased.answer;
   expect(erasure.rows).toEqual({
@@ -50,11 +53,11 @@ test('erased on the embedded Log and SQLite, a subject is in no file, every plac
     }
   `);
 
-  expect(filesWith(folder, valuesOf(13))).toEqual([]);
+  expect(filesWith(folder, valuesOf(poison))).toEqual([]);
   expect((await project.ask('dlq', 'list')).answer).toEqual([]);
   for (const view of ['customer', 'copy', 'picky', 'payments'] as const)
-    expect([view, await project.row(view, 13)]).toEqual([view, null]);
-  expect(await project.row('reviews', 13)).toMatchObject({ author: 'somebody', stars: 5 });
+    expect([view, await project.row(view, poison)]).toEqual([view, null]);
+  expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody', stars: 5 });
   expect(await project.row('customer', 14)).toMatchObject({ email: valuesOf(14)[0] });
 
   const again = await project.ask('erasure', 'verify');
@@ -66,6 +69,71 @@ test('erased on the embedded Log and SQLite, a subject is in no file, every plac
   expect(await daemon.end('SIGTERM')).toBe(0);
   await eventually(
     'no file has it after the daemon has ended',
-    () => filesWith(folder, valuesOf(13)).length === 0,
+    () => filesWith(folder, valuesOf(poison)).length === 0,
   );
+});
+
+test('no value and no identifier is in the journal, its copy, a certificate, a log line, an error or an answer', {
+  timeout: 180_000,
+}, async () => {
+  const project = await erasureProject();
+  const { db, folder } = project;
+  const stubborn = 7_310_015;
+  await insert(db, stubborn, stubborn);
+  const secrets = [poison, stubborn].flatMap((id) => [...valuesOf(id), String(id)]);
+  await db.client.query(
+    `create table holds (customer bigint references customers); insert into holds values (${stubborn})`,
+  );
+  project.up();
+  await project.caughtUp();
+
+  const words = 'jane.doe@example.org';
+  for (const id of [words, String(stubborn)]) {
+    const refused = await project.ask('erase', 'customer', id, '--wait');
+    expect([refused.code === 0, refused.output]).toEqual([false, expect.not.stringContaining(id)]);
+  }
+  // Nothing was deleted, so nothing is said to have passed, and nothing is kept out.
+  const left = await project.ask('erasure', 'finish');
+  expect([left.code, left.answer[0].phase]).toEqual([1, 'found']);
+  await db.client.query(`update customers set name = 'still here' where id = ${stubborn}`);
+  await project.caughtUp();
+  expect(await project.row('customer', stubborn)).toMatchObject({ name: 'still here' });
+
+  await db.client.query('drop table holds');
+  const file = join(folder, 'ids');
+  writeFileSync(file, `${stubborn}\n${poison}\n`);
+  const erased = await project.ask('erase', 'customer', '--file', file, '--wait');
+  rmSync(file);
+  expect(erased.answer.map((e: { phase: string }) => e.phase)).toEqual(['completed', 'completed']);
+  expect(erased.answer[0].id).toBe(left.answer[0].id);
+  for (const { id } of erased.answer) await project.ask('erasure', 'show', id, '--html', `${id}.html`);
+  for (const command of [
+    ['erasures'],
+    ['erasure', 'verify'],
+    ['erasure', 'finish'],
+    ['dlq', 'list'],
+    ['status'],
+  ])
+    await project.ask(...command);
+
+  const log = await project.openLog();
+  const journal = await recordsOf(log, `__${project.source}.erasures`);
+  await log.close();
+  const told = [
+    project.printed(),
+    ...journal.map((record) => JSON.stringify([String(record.key), String(record.value), record.headers])),
+    ...readdirSync(folder)
+      .filter((name) => name.endsWith('.html'))
+      .map((name) => readFileSync(join(folder, name), 'utf8')),
+    ...readdirSync(join(folder, '.insideout')).map((name) =>
+      readFileSync(join(folder, '.insideout', name), 'utf8'),
+    ),
+  ];
+  expect(journal.length).toBeGreaterThan(8);
+  expect(told.join('').length).toBeGreaterThan(10_000);
+  for (const secret of [...secrets, words])
+    for (const text of told) {
+      const at = text.indexOf(secret);
+      expect(at < 0 ? null : text.slice(Math.max(0, at - 200), at + 100)).toBeNull();
+    }
 });

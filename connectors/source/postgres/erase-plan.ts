@@ -84,7 +84,7 @@ function planTable(
   const table = catalog.tables.get(name)!;
   const { policy } = subject.tables.find((t) => t.table === name)!;
   const key = table.columns.filter((c) => c.key);
-  const telling = table.columns.filter((c) => tells(c, { policy, root: name === subject.tables[0]!.table }));
+  const telling = table.columns.filter((c) => tells(c, policy));
   const referred = subject.tables
     .filter((p) => p.through?.table === name)
     .map((p) => columnOf(table, referredColumn(p, catalog)!));
@@ -104,9 +104,9 @@ function planTable(
 
 const numeric = new Set(['int2', 'int4', 'int8', 'oid', 'float4', 'float8', 'numeric', 'money', 'bool']);
 
-/** Numbers of rows that merely belong to the subject say nothing of it: other columns hold the same numbers. */
-function tells(column: EraseColumn, { policy, root }: { policy: SubjectPlace['policy']; root: boolean }) {
-  if (!column.unique || (!root && numeric.has(column.base))) return false;
+/** Numbers say nothing of the subject wherever they are found: other columns hold the same ones. */
+function tells(column: EraseColumn, policy: SubjectPlace['policy']): boolean {
+  if (!column.unique || numeric.has(column.base)) return false;
   return policy.kind === 'delete' || column.name in policy.set;
 }
 

@@ -91,7 +91,11 @@ function valuesOf(found: FoundRows, { table, index }: { table: PlannedTable; ind
 /**
  * What was found, by topic. Errors: `PlanOutdated` when a partition is newer than the plan.
  */
-export function tellFound(plan: ErasePlan, found: FoundRows): Pick<FoundSubject, 'rows' | 'telling'> {
+export function tellFound(
+  plan: ErasePlan,
+  found: FoundRows,
+  id: string,
+): Pick<FoundSubject, 'rows' | 'telling'> {
   const telling = new Set<string>();
   const rows: SubjectRows[] = [];
   for (const [name, ofTable] of found) {
@@ -110,6 +114,10 @@ export function tellFound(plan: ErasePlan, found: FoundRows): Pick<FoundSubject,
     for (const [topic, keys] of byTopic)
       rows.push({ table: name, topic, policy: table.policy.kind, keyColumns, keys });
   }
+  // What is only overwritten keeps the values that it is found by.
+  for (const { table, through } of plan.places)
+    if (table.policy.kind === 'anonymise')
+      for (const value of through ? valuesOf(found, through) : [id]) telling.delete(value);
   return { rows, telling: [...telling] };
 }
 

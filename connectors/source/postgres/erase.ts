@@ -55,7 +55,7 @@ class PostgresEraser implements SourceEraser {
       const found = await findRows(client, plan, { id: canonical, lock: true });
       for (const table of plan.deletion) await eraseRows(client, table, found.get(table.name));
       const barrier = await writeBarrier(client, erasure, plan);
-      const told = tellFound(plan, found);
+      const told = tellFound(plan, found, canonical);
       await client.query('commit');
       return { id: canonical, ...told, barrier };
     });
@@ -68,7 +68,7 @@ class PostgresEraser implements SourceEraser {
       await client.query(beginFinding);
       const found = await findRows(client, plan, { id: canonical, lock: false });
       await client.query('commit');
-      return { id: canonical, ...tellFound(plan, found) };
+      return { id: canonical, ...tellFound(plan, found, canonical) };
     });
   }
 
