@@ -8,12 +8,13 @@ export const placesTable = (places: readonly Place[]): string =>
     places.map((p) => [p.kind, p.name, p.state, p.read ?? '-', p.reason]),
   );
 
-/** On a terminal the table of places in place, as it changes; elsewhere a line when the counts of states change. */
+/** On a terminal the table of places in place, as it changes; elsewhere a line a second with the counts of states. */
 export function livePlaces(json: boolean): { show: OnPlaces; stop(): void } {
   if (json) return { show: () => {}, stop: () => {} };
   const tty = process.stderr.isTTY;
   let height = 0;
   let last = '';
+  let shownAt = 0;
   const clear = () => {
     if (height > 0) process.stderr.write(`\u001b[${height}A\u001b[0J`);
     height = 0;
@@ -21,9 +22,11 @@ export function livePlaces(json: boolean): { show: OnPlaces; stop(): void } {
   return {
     show: (places) => {
       const [only] = places.values();
-      const text = tty && places.size === 1 && only ? placesTable(only) : summary(places);
-      if (text === last) return;
+      const asTable = tty && places.size === 1 && only !== undefined && only.length > 0;
+      const text = asTable ? cut(placesTable(only)) : summary(places);
+      if (text === last || (!tty && Date.now() - shownAt < 1_000)) return;
       last = text;
+      shownAt = Date.now();
       clear();
       process.stderr.write(`${text}\n`);
       if (tty) height = text.split('\n').length;
@@ -33,6 +36,13 @@ export function livePlaces(json: boolean): { show: OnPlaces; stop(): void } {
     },
   };
 }
+
+/** Lines that wrapped could not be gone back over. */
+const cut = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => line.slice(0, (process.stderr.columns ?? 80) - 1))
+    .join('\n');
 
 function summary(places: ReadonlyMap<string, readonly Place[]>): string {
   const counts = new Map<string, number>();

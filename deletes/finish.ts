@@ -28,8 +28,6 @@ export interface FinishParts extends LookParts {
   readonly telling: ReadonlyMap<string, readonly string[]>;
   /** Rows of the subject that the database has, those that are only anonymised left out, by table; null when its id is not known any more. */
   readonly left: (erasure: string) => Promise<Readonly<Record<string, number>> | null>;
-  /** What is known meanwhile. */
-  readonly onPlaces?: (places: ReadonlyMap<string, readonly Place[]>) => void;
 }
 
 /** How often places that still hold a trace are looked at again before it is left as it is. */
@@ -83,9 +81,14 @@ async function lookOnce(
     tables.set(erasure.id, [...(await databasePlaces(erasure, parts)), ...more]);
   }
   const gone = (e: Erasure) => tables.get(e.id)!.every((place) => place.state !== 'applied');
+  parts.onPlaces?.(tables);
   await cleanLog(erasures, { ...parts, bury: parts.bury ? erasures.filter(gone) : [] });
   const targets = erasures.map((e) => targetOf(e, parts));
-  const found = await lookEverywhere(targets, parts);
+  const found = await lookEverywhere(targets, {
+    ...parts,
+    onPlaces: (read) =>
+      parts.onPlaces?.(new Map([...tables].map(([id, list]) => [id, [...list, ...(read.get(id) ?? [])]]))),
+  });
   // What was staged meanwhile may have read records that are gone from the Log now, and have none of them yet.
   const behind = (await new AppliedWatch({ ...parts, ends: latest(erasures) }).look()).map(pending);
   const late = new Set(behind.map(placeId));

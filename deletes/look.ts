@@ -24,7 +24,8 @@ export interface LookParts {
   /** The file of subject keys: with it records that nothing removes may be unreadable. Null where there is none. */
   readonly shred: string | null;
   readonly signal: AbortSignal;
-  readonly onPlace?: (id: string) => void;
+  /** What is known meanwhile, by erasure; what is still to be read is pending. */
+  readonly onPlaces?: (places: ReadonlyMap<string, readonly Place[]>) => void;
 }
 
 /** Topics of the Log that may hold rows of these topics: they themselves, view topics, and the dead letters of all. */
@@ -57,7 +58,7 @@ export async function lookEverywhere(
   targets: readonly Target[],
   parts: LookParts,
 ): Promise<ReadonlyMap<string, Place[]>> {
-  const { log, hasher, signal, onPlace } = parts;
+  const { log, hasher, signal } = parts;
   const tracer = new Tracer(hasher, targets);
   const places = new Map<string, Place[]>(targets.map((t) => [t.erasure, []]));
   const excused = new Set<string>();
@@ -70,13 +71,28 @@ export async function lookEverywhere(
       places.get(erasure)!.push(stays ? uncompacted(place, parts.shred !== null) : place);
     }
     for (const value of look.names) excused.add(value);
-    onPlace?.(placeId(look));
+    tell();
   };
-  const origins = tracer.topics;
+  const generations = await generationsToLookAt(new Set(tracer.topics), parts);
+  const stores = new Set(generations.map(({ entry }) => entry.store));
+  const waiting = [
+    ...topics.map(({ kind, topic }) => pending(kind, topic)),
+    ...generations.map(({ entry: e }) =>
+      pending('generation', generationName(e.store, e.view, e.generation)),
+    ),
+    ...[...stores].map((store) => pending('store files', store)),
+    pending('log files', 'log'),
+  ];
+  const tell = () => {
+    const left = (list: readonly Place[]) => {
+      const known = new Set(list.map(placeId));
+      return waiting.filter((place) => !known.has(placeId(place)));
+    };
+    parts.onPlaces?.(new Map([...places].map(([erasure, list]) => [erasure, [...list, ...left(list)]])));
+  };
+  tell();
   for (const topic of topics) put(await lookAtTopic(log, topic, { tracer, signal }));
-  const stores = new Set<string>();
-  for (const { entry, known } of await generationsToLookAt(new Set(origins), parts)) {
-    stores.add(entry.store);
+  for (const { entry, known } of generations) {
     const name = generationName(entry.store, entry.view, entry.generation);
     const store = await parts.store(entry.store);
     if (!known) {
@@ -88,8 +104,10 @@ export async function lookEverywhere(
     if (!(await store.generations(entry.view)).includes(entry.generation)) continue;
     put(await lookAtGeneration(await store.open(entry.shape, entry.generation), entry, { tracer, signal }));
   }
-  for (const name of stores)
+  for (const name of stores) {
     await lookAtStoreFiles(name, targets, { ...parts, lists: places, excused: new Set() });
+    tell();
+  }
   await lookAtLogFiles(targets, { ...parts, lists: places, excused });
   return places;
 }
@@ -140,7 +158,7 @@ async function lookAtLogFiles(targets: readonly Target[], parts: Files): Promise
 async function putFiles(
   of: { kind: 'store files' | 'log files'; name: string; files: readonly string[]; remaining: string | null },
   targets: readonly Target[],
-  { lists, excused, signal, onPlace }: Files,
+  { lists, excused, signal }: Files,
 ): Promise<void> {
   const { kind, name, files, remaining } = of;
   const found = await searchFiles(files, [...new Set(targets.flatMap((t) => t.telling))], signal);
@@ -150,7 +168,6 @@ async function putFiles(
     const named = there.length - traces;
     lists.get(erasure)!.push(statement(kind, name, verdict({ traces, named, telling, files, remaining })));
   }
-  onPlace?.(placeId({ kind, name }));
 }
 
 function verdict(of: {
@@ -172,6 +189,9 @@ function verdict(of: {
       }
     : { state: 'verified', reason: `Searched byte by byte for ${of.telling.length} values: not there.` };
 }
+
+const pending = (kind: Place['kind'], name: string): Place =>
+  statement(kind, name, { state: 'pending', reason: 'Not read back yet.' });
 
 export const statement = (
   kind: Place['kind'],

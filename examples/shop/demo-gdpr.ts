@@ -41,7 +41,9 @@ async function demo(on: Performance): Promise<void> {
   await client.query('update customers set name = $2, email = $3 where id = $1', Object.values(ada));
   const env = { SHOP_DATABASE_URL: url, SHOP_FOLDER: folder, ...stack };
   Object.assign(process.env, env);
-  const daemon = insideout(['up'], { env: { ...env, LOG_LEVEL: 'fatal' }, config });
+  // Piped, so that it draws no progress of its own on a terminal.
+  const daemon = insideout(['up'], { env: { ...env, LOG_LEVEL: 'fatal' }, config, err: 'pipe' });
+  daemon.stderr?.resume();
   on.watch(daemon);
   atEnd(() => end(daemon, 'SIGTERM'));
 
