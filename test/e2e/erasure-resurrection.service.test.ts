@@ -4,7 +4,14 @@ import { expect, test } from 'vitest';
 import { decodeAvro } from '../support/avro-decode.ts';
 import { type LoggedRecord, recordsOf } from '../support/capture.ts';
 import { eventually } from '../support/eventually.ts';
-import { type ErasureProject, erasureProject, filesWith, insert, valuesOf } from './erasure-project.ts';
+import {
+  type ErasureProject,
+  erasureProject,
+  filesWith,
+  insert,
+  poison,
+  valuesOf,
+} from './erasure-project.ts';
 
 const customerViews = ['customer', 'copy', 'picky'] as const;
 
@@ -50,16 +57,13 @@ const copyFile = (folder: string, from: string, to: string) => {
 test('a rebuild from offset 0 that is staged while an erasure runs brings nobody back', {
   timeout: 180_000,
 }, async () => {
-  const project = await erasureProject({ customers: 3_000, rebuild: 'maxRecordsPerSecond: 1500,' });
+  const project = await erasureProject({ customers: 3_000, rebuild: 'maxRecordsPerSecond: 700,' });
   project.up();
   await project.caughtUp();
   for (const id of [2_900, 2_950]) {
+    const before = (await project.generations('customer')).length;
     const rebuilding = project.ask('rebuild', 'customer_local', '--wait', '--promote');
-    await eventually('it is staged', async () =>
-      (await project.ask('generations', 'customer_local')).answer.some(
-        (g: { state: string }) => g.state === 'building',
-      ),
-    );
+    await eventually('it is staged', async () => (await project.generations('customer')).length > before);
     const erasure = await erased(project, id);
     const rebuilt = await rebuilding;
     expect([rebuilt.code, rebuilt.output]).toEqual([0, expect.stringContaining('"promoted"')]);
@@ -77,17 +81,17 @@ test('a dead letter or a late duplicate that is appended again is in no view and
   const project = await erasureProject();
   project.up();
   await project.caughtUp();
-  const records = [await recordOf(project, 13), await recordOf(project, 7)];
-  await erased(project, 13);
+  const records = [await recordOf(project, poison), await recordOf(project, 7)];
+  await erased(project, poison);
   await erased(project, 7);
   for (const record of records) await append(project, record);
   await project.caughtUp();
-  for (const id of [13, 7]) await expectGone(project, id);
+  for (const id of [poison, 7]) await expectGone(project, id);
   expect((await project.ask('dlq', 'list')).answer).toEqual([]);
   const told = await project.ask('erasure', 'verify');
   expect([told.code, told.answer.map((v: { ok: boolean }) => v.ok)]).toEqual([3, [false, false]]);
-  for (const id of [13, 7]) await erased(project, id);
-  expect(filesWith(project.folder, [...valuesOf(13), ...valuesOf(7)])).toEqual([]);
+  for (const id of [poison, 7]) await erased(project, id);
+  expect(filesWith(project.folder, [...valuesOf(poison), ...valuesOf(7)])).toEqual([]);
   expect((await project.ask('erasure', 'verify')).code).toBe(0);
 });
 
@@ -102,7 +106,10 @@ test('readers are not rolled back to a generation that has not applied an erasur
   const config = readFileSync(join(folder, 'insideout.config.mjs'), 'utf8');
   writeFileSync(
     join(folder, 'insideout.config.mjs'),
-    config.replace(`"email":"text","name":"text"`, `"email":"text","name":"text","profile":"json"`),
+    config.replace(
+      `key: ['id'] },\n{ name: 'copy_local'`,
+      `key: ['id'], row: (c) => ({ email: c.email, name: c.name }) },\n{ name: 'copy_local'`,
+    ),
   );
   project.start(['source', 'run']);
   const rebuilt = await project.ask('rebuild', 'customer_local', '--promote', '--force');
@@ -118,14 +125,8 @@ test('readers are not rolled back to a generation that has not applied an erasur
     'readers do not see the row any more',
     async () => (await project.row('customer', 5)) === null,
   );
-  const { answer } = await project.ask('generations');
-  for (const { view, generation, state } of answer.filter((g: { state: string }) => g.state === 'grace'))
-    expect([view, generation, state, (await project.ask('retire', view, String(generation))).code]).toEqual([
-      view,
-      generation,
-      state,
-      0,
-    ]);
+  // With what it feeds.
+  expect((await project.ask('retire', 'customer_local', '1')).code).toBe(0);
   expect((await erasing).code).toBe(0);
   expect(filesWith(folder, valuesOf(5))).toEqual([]);
 });
@@ -167,9 +168,14 @@ test('a Log that is restored from a backup learns again what was erased, and bri
   rmSync(join(folder, 'backup'));
   rmSync(join(folder, 'backup-wal'), { force: true });
   expect(filesWith(folder, valuesOf(9)).length).toBeGreaterThan(0);
-  project.up();
-  const rebuilt = await project.ask('rebuild', 'customer_local', '--promote', '--force');
-  expect([rebuilt.code, rebuilt.output]).toEqual([0, expect.anything()]);
+  // Views whose checkpoints lie behind the end of this Log stop, and are to be built anew.
+  project.start(['source', 'run']);
+  project.start(['rebuild', 'customer_local', '--wait']);
+  const rows = await eventually('it is built anew from the restored Log', async () => {
+    const built = (await project.generations('customer'))[1]?.rows;
+    return built && built.length >= 20 && built;
+  });
+  expect(rows.map((row) => Number(row.id))).not.toContain(9);
   await expectGone(project, 9);
   expect((await project.ask('erasures')).answer.map((e: { id: string }) => e.id)).toEqual([first]);
   expect((await project.ask('erasure', 'verify')).code).toBe(3);

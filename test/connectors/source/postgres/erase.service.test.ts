@@ -109,6 +109,19 @@ test('anonymised rows stay with the new values, and only what was overwritten is
   expect(again.telling).toEqual([]);
 });
 
+test('an id is telling, unless it is a number, which others have as well, or rows stay that are found by it', async () => {
+  await db.client.query(`
+    create table members (nick text primary key, no bigint unique, mail text unique);
+    create table posts (id int primary key, nick text, author text);
+    insert into members values ('longnick', 7310013, 'nick@example.org');
+    insert into posts values (1, 'longnick', 'Nick')`);
+  const lines = ['public.members.nick', 'public.posts.nick'];
+  const gone = await eraser.find(subject(lines), 'longnick');
+  expect([...gone.telling].sort()).toEqual(['longnick', 'nick@example.org']);
+  const stays = await eraser.find(subject(lines, { 'public.posts': { author: 'somebody' } }), 'longnick');
+  expect(stays.telling).toEqual(['nick@example.org']);
+});
+
 test('what the constraints do not allow is one sentence with its mend, without values, and nothing is done', async () => {
   const told = await messages(db);
   await db.client.query(`alter table orders add check (note <> 'forbidden'), add short varchar(4)`);
