@@ -48,6 +48,11 @@ test.each<[string, (chain: Certificate[]) => Certificate[]]>([
   ['altered in its first', (c) => [{ ...c[0]!, body: { ...c[0]!.body, subjectHash: 'x' } }, ...c.slice(1)]],
   ['altered in its last', (c) => [...c.slice(0, 3), { ...c[3]!, body: { ...c[3]!.body, by: 'x' } }]],
   ['altered in a place', (c) => c.map((one, i) => (i === 1 ? withState(one) : one))],
+  [
+    'with one that was signed anew, with the same key',
+    (c) => c.map((one, i) => (i === 1 ? signCertificate({ ...one.body, by: 'x' }, ours.privateKey) : one)),
+  ],
+  ['whose last names another key', (c) => [...c.slice(0, 3), { ...c[3]!, publicKey: 'x' }]],
   ['without its first', (c) => c.slice(1)],
   ['without one in the middle', (c) => [c[0]!, ...c.slice(2)]],
   ['with two in each other’s place', (c) => [c[0]!, c[2]!, c[1]!, c[3]!]],

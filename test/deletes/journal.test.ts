@@ -107,7 +107,18 @@ test.each<[string, readonly (ErasureHappening | 'completed')[]]>([
   ['nothing is looked at before it has passed', [requested('e'), found('e'), deleted('e'), looked('e')]],
   ['nothing passes twice', [requested('e'), deleted('e'), passed('e'), passed('e')]],
   ['it passes behind its own barrier only', [requested('e'), deleted('e', 'b2'), passed('e', 'b1')]],
-  ['nothing follows the certificate', [requested('e'), deleted('e'), passed('e'), 'completed', looked('e')]],
+  [
+    'nothing is looked at behind the certificate',
+    [requested('e'), deleted('e'), passed('e'), 'completed', looked('e')],
+  ],
+  [
+    'nothing is found behind the certificate',
+    [requested('e'), deleted('e'), passed('e'), 'completed', found('e')],
+  ],
+  [
+    'nothing is deleted behind the certificate',
+    [requested('e'), deleted('e'), passed('e'), 'completed', deleted('e')],
+  ],
   ['no second certificate', [requested('e'), deleted('e'), passed('e'), 'completed', 'completed']],
   ['it is not requested twice', [requested('e'), requested('e')]],
   ['nothing is known of another', [found('other')]],
