@@ -32,7 +32,7 @@ const say = (what: string) => process.stderr.write(`${what}\n`);
 
 const program = new Command('bench')
   .description('how fast it is, beside the bare loops that it is made of and beside others')
-  .addArgument(new Argument('<case>').choices([...cases.keys(), 'erase', 'quick']))
+  .addArgument(new Argument('<case>').choices([...cases.keys(), 'quick']))
   .option('--records <n>', 'rows or changes (default: as many as the case is meant for)', positive)
   .option('--runs <n>', 'how often everything is measured', positive, 1)
   .option('--json', 'print one JSON object')
@@ -42,8 +42,7 @@ const program = new Command('bench')
   .option('--profile', 'write a CPU profile of our process and print where its time goes')
   .option('--keep', 'with quick: keep the ratios for later comparisons')
   .action(async (name: string, options: Options) => {
-    if (name === 'erase') say('erase: there is no erasure to measure yet');
-    else if (name === 'quick') await runQuick(options);
+    if (name === 'quick') await runQuick(options);
     else await runOne(name, options);
   });
 

@@ -1,4 +1,5 @@
 import type { Case } from './case.ts';
+import { erase } from './erase.ts';
 import { footprint } from './footprint.ts';
 import { logEmbedded } from './log-embedded.ts';
 import { rebuild } from './rebuild.ts';
@@ -18,6 +19,7 @@ const all: readonly Case[] = [
   sinkRedis,
   sinkCassandra,
   rebuild,
+  erase,
   footprint,
 ];
 
