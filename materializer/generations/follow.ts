@@ -63,19 +63,25 @@ class Follower {
   async stageFirst(): Promise<void> {
     const { view, store, catalog, namespace } = this.#options;
     const { name } = view.shape;
-    // A pointer that the catalog knows nothing of comes from another Log: its offsets mean nothing here.
-    if ((await store.active(name)) !== null || !canBeFed(view, catalog.state)) return;
-    const taken = Math.max(0, ...(await store.generations(name)));
-    const { state } = catalog;
-    try {
-      await catalog.record({
-        type: 'staged',
-        epoch: state.lastEpoch + 1,
-        reason: 'first',
-        generations: stage({ views: [view], state, namespace, taken: () => taken }),
-      });
-    } catch (error) {
-      if (!isInsideoutError(error, 'CATALOG_CONFLICT')) throw error;
+    for (;;) {
+      // The pointer first: what the catalog is read to afterwards knows whoever moved it.
+      const shown = await store.active(name);
+      const taken = Math.max(0, ...(await store.generations(name)));
+      const state = await catalog.refresh();
+      // A pointer that the catalog knows nothing of comes from another Log: its offsets mean nothing here.
+      if (shown !== null || generationsOf(state, name).length > 0 || !canBeFed(view, state)) return;
+      try {
+        await catalog.record({
+          type: 'staged',
+          epoch: state.lastEpoch + 1,
+          reason: 'first',
+          generations: stage({ views: [view], state, namespace, taken: () => taken }),
+        });
+        return;
+      } catch (error) {
+        // Something else was staged at the same moment, this view or another.
+        if (!isInsideoutError(error, 'CATALOG_CONFLICT')) throw error;
+      }
     }
   }
 
