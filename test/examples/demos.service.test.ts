@@ -22,8 +22,8 @@ async function demo(script: string, ...args: string[]) {
     const { stdout: processes } = await run('ps', ['axeww'], { maxBuffer: 1 << 26 });
     return {
       output: stdout,
-      // The loader keeps its cache beside them.
-      files: readdirSync(folder).filter((name) => !/^(tsx|node|jiti)/.test(name)),
+      // The loader keeps its cache beside them, and root the server's binaries where another user can run them.
+      files: readdirSync(folder).filter((name) => !/^(tsx|node|jiti|insideout-postgres-)/.test(name)),
       processes: processes.split('\n').filter((text) => text.includes(folder)),
     };
   } finally {
