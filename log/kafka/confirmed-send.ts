@@ -1,5 +1,6 @@
 import { CompressionTypes, type Producer, type TopicMessages } from 'kafkajs';
 import { InsideoutError } from '../../core/errors.ts';
+import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { Request } from './batch-producer.ts';
 
 export interface ConfirmedSend {
@@ -7,17 +8,25 @@ export interface ConfirmedSend {
   readonly compression: 'none' | 'gzip';
 }
 
-/** Sends one request by a producer or within a transaction, and fails unless every partition was confirmed. */
-export async function sendConfirmed(to: Pick<Producer, 'sendBatch'>, send: ConfirmedSend): Promise<void> {
+/**
+ * Sends one request by a producer or within a transaction, and fails unless every partition was confirmed. Returns
+ * the offset of the first record in each.
+ */
+export async function sendConfirmed(
+  to: Pick<Producer, 'sendBatch'>,
+  send: ConfirmedSend,
+): Promise<ReadonlyMap<PartitionKey, Offset>> {
   const topicMessages = messagesOf(send.request);
   const compression = send.compression === 'gzip' ? CompressionTypes.GZIP : CompressionTypes.None;
   const answers = await to.sendBatch({ topicMessages, acks: -1, compression });
-  const confirmed = new Set(answers.map((answer) => `${answer.topicName}/${answer.partition}`));
+  const confirmed = new Map(
+    answers.map((a) => [partitionKey(a.topicName, a.partition), Number(a.baseOffset)] as const),
+  );
   // kafkajs leaves out a partition whose leader moved, while a request was repeated, to a broker that had
   // already answered: the call succeeds although the records are nowhere.
   for (const { topic, messages } of topicMessages)
     for (const { partition } of messages)
-      if (!confirmed.has(`${topic}/${partition}`))
+      if (!confirmed.has(partitionKey(topic, partition ?? 0)))
         throw new InsideoutError(
           'LOG_UNREACHABLE',
           `Kafka did not confirm partition ${partition} of ${topic}.`,
@@ -25,6 +34,7 @@ export async function sendConfirmed(to: Pick<Producer, 'sendBatch'>, send: Confi
             hint: 'Its leader moved; the append is repeated.',
           },
         );
+  return confirmed;
 }
 
 function messagesOf({ partitions }: Request): TopicMessages[] {

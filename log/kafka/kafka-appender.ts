@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import type { InsideoutError } from '../../core/errors.ts';
+import type { Offset, PartitionKey } from '../../core/position.ts';
 import type { LogRecord } from '../log.ts';
 import { BatchProducer, type Request } from './batch-producer.ts';
 import { mayPass } from './kafka-errors.ts';
@@ -29,6 +30,8 @@ export interface AppenderParts {
   /** Reads max.message.bytes of the topics, and answers for each of them. */
   limits(topics: ReadonlySet<string>): Promise<(topic: string) => number>;
   readonly existing: ExistingTopics;
+  /** What is committed of each partition. */
+  ends(topics: readonly string[]): Promise<ReadonlyMap<PartitionKey, { readonly end: Offset }>>;
   /** Default: a producer on a cluster of its own. */
   readonly connect?: () => Promise<Producer>;
   /** Pauses before further attempts, milliseconds. Default: eight, from 0.05 to 5 seconds. */

@@ -1,6 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Producer, Transaction } from 'kafkajs';
 import pRetry from 'p-retry';
 import { InsideoutError } from '../../core/errors.ts';
+import type { Offset, PartitionKey } from '../../core/position.ts';
 import type { FencedWriter, LogRecord } from '../log.ts';
 import { explicitPartitioner, sendConfirmed } from './confirmed-send.ts';
 import type { AppenderParts } from './kafka-appender.ts';
@@ -91,15 +93,37 @@ export class KafkaFencedWriter implements FencedWriter {
     await this.#producer.disconnect().catch(() => {});
   }
 
+  /**
+   * Kafka answers a commit before it has written the markers that show it to readers. Who asks for the end of the
+   * topic in between would take it for shorter than it is.
+   */
+  async #visible(written: ReadonlyMap<PartitionKey, Offset>, topics: readonly string[]): Promise<void> {
+    for (let look = 0; look < looks; look++) {
+      const ends = await this.#parts.ends(topics);
+      // While a transaction is open, what is committed ends before its first record.
+      if ([...written].every(([key, base]) => (ends.get(key)?.end ?? 0) > base)) return;
+      await wait(lookMs);
+    }
+    throw new InsideoutError('LOG_UNREACHABLE', 'Kafka does not show what was committed.', {
+      hint: 'The append is repeated.',
+    });
+  }
+
   async #append(records: readonly LogRecord[]): Promise<void> {
     const topics = new Set(records.map((record) => record.topic));
     try {
       const limit = await this.#parts.limits(topics);
       const transaction = await this.#producer.transaction();
       try {
+        const written = new Map<PartitionKey, Offset>();
         for (const request of requests(records, limit))
-          await sendConfirmed(transaction, { request, compression: this.#parts.compression });
+          for (const [key, base] of await sendConfirmed(transaction, {
+            request,
+            compression: this.#parts.compression,
+          }))
+            written.set(key, base);
         await transaction.commit();
+        await this.#visible(written, [...topics]);
       } catch (error) {
         await abort(transaction);
         throw error;
@@ -113,6 +137,10 @@ export class KafkaFencedWriter implements FencedWriter {
     }
   }
 }
+
+/** How often, and in what pauses, it is looked whether a commit is visible; its markers take milliseconds. */
+const looks = 2_000;
+const lookMs = 2;
 
 /** Best effort: a new writer of the same id aborts what is left open, and so does the coordinator after a while. */
 async function abort(transaction: Transaction): Promise<void> {
