@@ -1,8 +1,9 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
+import { failed, fine, warning } from '../connectors/source/findings.ts';
 import type { Finding } from '../connectors/source/source.ts';
-import { type InsideoutError, toInsideoutError } from '../core/errors.ts';
+import { toInsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
 import { inspectSource, missingFile, openLog, openStore } from '../daemon/wiring.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
@@ -70,13 +71,11 @@ async function subjects(loaded: CheckedConfig): Promise<Finding[]> {
 function missingTopic(topic: string, hasSource: boolean): Finding {
   const check = `topic ${topic}`;
   if (hasSource) return fine(check, `The topic ${topic} will be created when its source starts.`);
-  return {
+  return warning(
     check,
-    ok: false,
-    severity: 'warning',
-    message: `There is no topic ${topic}, and no source of this config will create it.`,
-    mend: 'Correct `from` in the view, or start the source that writes the topic.',
-  };
+    `There is no topic ${topic}, and no source of this config will create it.`,
+    'Correct `from` in the view, or start the source that writes the topic.',
+  );
 }
 
 const stores = (loaded: CheckedConfig): Promise<Finding[]>[] =>
@@ -115,19 +114,4 @@ const cannotBeCreated = (check: string, file: string, reason: string): Finding =
   severity: 'error',
   message: `The file ${file} cannot be created: ${reason}.`,
   mend: 'Correct the path in the config, or let this account write there.',
-});
-
-const fine = (check: string, message: string): Finding => ({
-  check,
-  ok: true,
-  severity: 'info',
-  message,
-  mend: null,
-});
-const failed = (check: string, error: InsideoutError): Finding => ({
-  check,
-  ok: false,
-  severity: 'error',
-  message: error.message,
-  mend: error.hint,
 });

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { dropSourceSlot, sourceSlot } from '../daemon/wiring.ts';
-import { config, globals } from './context.ts';
+import { chosenSource, config, globals } from './context.ts';
 import { report } from './output.ts';
 
 export function slotCommand(): Command {
@@ -14,12 +14,7 @@ export function slotCommand(): Command {
     .option('-y, --yes', 'do not ask')
     .action(async (name: string | undefined, options: { yes?: boolean }, self: Command) => {
       const loaded = await config(self);
-      const names = Object.keys(loaded.sources);
-      const source = name ?? (names.length === 1 ? names[0] : undefined);
-      if (source === undefined)
-        throw new InsideoutError('USAGE', 'Which source is meant is not clear.', {
-          hint: `Name one of: ${names.join(', ') || 'none is configured'}.`,
-        });
+      const source = chosenSource(loaded, name);
       const status = await sourceSlot(loaded, source);
       const slot = loaded.sources[source]?.slot;
       if (status.active)

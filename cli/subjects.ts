@@ -1,10 +1,9 @@
 import { Command } from 'commander';
 import type { Finding } from '../connectors/source/source.ts';
-import { InsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
 import { sourceEraser } from '../daemon/wiring.ts';
 import { suggestSubject } from '../deletes/suggest.ts';
-import { config, globals } from './context.ts';
+import { chosenSource, config, globals } from './context.ts';
 import { findingLine } from './finding-line.ts';
 import { exit, report } from './output.ts';
 
@@ -17,7 +16,7 @@ export function subjectsCommand(): Command {
     .option('--source <source>', 'source of the config (default: the only one)')
     .action(async (table: string, options: { source?: string }, self: Command) => {
       const loaded = await config(self);
-      const source = sourceOf(loaded, options.source);
+      const source = chosenSource(loaded, options.source, 'Give --source, one of');
       const eraser = sourceEraser(loaded, source);
       try {
         const { is, leftOut } = suggestSubject(table, await eraser.foreignKeys());
@@ -63,13 +62,4 @@ export async function checkSubjects(loaded: CheckedConfig): Promise<Finding[]> {
     }
   }
   return findings;
-}
-
-function sourceOf(loaded: CheckedConfig, name: string | undefined): string {
-  const names = Object.keys(loaded.sources);
-  const source = name ?? (names.length === 1 ? names[0] : undefined);
-  if (source !== undefined && source in loaded.sources) return source;
-  throw new InsideoutError('USAGE', 'Which source is meant is not clear.', {
-    hint: `Give --source, one of: ${names.join(', ') || 'none is configured'}.`,
-  });
 }

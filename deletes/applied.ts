@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Checkpoint, Offset, PartitionKey } from '../core/position.ts';
+import { type Checkpoint, type Offset, type PartitionKey, parsePartitionKey } from '../core/position.ts';
+import { endsOf } from '../log/ends.ts';
 import type { Log } from '../log/log.ts';
 import type { Catalog } from '../materializer/generations/catalog.ts';
 import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
@@ -36,7 +37,7 @@ export class AppliedWatch {
 
   constructor(parts: AppliedParts) {
     this.#parts = parts;
-    this.#topics = new Set([...parts.ends.keys()].map((key) => key.slice(0, key.lastIndexOf('/'))));
+    this.#topics = new Set([...parts.ends.keys()].map((key) => parsePartitionKey(key).topic));
   }
 
   /** Who is behind now. */
@@ -84,8 +85,7 @@ export class AppliedWatch {
         !this.#done.has(`${upstream.view} g${upstream.generation}`)
       )
         return null;
-      const ends = await this.#parts.log.offsets([entry.input]);
-      targets = new Map([...ends].map(([key, { end }]) => [key, end]));
+      targets = await endsOf(this.#parts.log, [entry.input]);
     }
     this.#targets.set(name, targets);
     return targets;

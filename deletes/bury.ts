@@ -1,7 +1,7 @@
 import { AnyReader } from '../log/avro/any-reader.ts';
 import type { Log, LogRecord } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
-import type { TopicToLookAt } from './look-log.ts';
+import { ofKeyIn, type TopicToLookAt } from './look-log.ts';
 import type { Tracer } from './target.ts';
 
 /**
@@ -16,18 +16,19 @@ export async function buryErased(
 ): Promise<number> {
   const reader = new AnyReader(log.schemas);
   const back = new Map<string, LogRecord>();
-  for (const { topic, origin, key: names } of topics)
+  for (const place of topics) {
+    const { topic } = place;
     for await (const { partition, records } of readToEnd(log, [topic], { signal }))
       for (const { key, value } of records) {
         const row = key && (await reader.read(key));
         if (!key || !row) continue;
-        const named = Object.fromEntries(Object.entries(row).map(([n, v]) => [names[n] ?? n, v]));
-        if (tracer.ofKey(origin, named).length === 0) continue;
+        if (ofKeyIn(place, row, tracer).length === 0) continue;
         const name = `${topic}/${partition}/${key.toString('latin1')}`;
         if (value === null) back.delete(name);
         else
           back.set(name, { topic, partition, key, value: null, timestamp: Date.now(), headers: { op: 'd' } });
       }
+  }
   if (back.size > 0) await log.append([...back.values()]);
   return back.size;
 }

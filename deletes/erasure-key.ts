@@ -5,9 +5,10 @@ import {
   hkdfSync,
   type KeyObject,
 } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { InsideoutError } from '../core/errors.ts';
+import { makeFolder } from '../log/folder.ts';
 import { KeyHasher } from './key-hash.ts';
 
 /** What signs certificates, and what hashes identifiers; the second is derived from the first. */
@@ -46,7 +47,7 @@ export function loadErasureKey(path: string, options: { create: boolean }): Eras
 
 function create(path: string): void {
   const { privateKey } = generateKeyPairSync('ed25519');
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  makeFolder(dirname(path), 0o700);
   // `wx`: of two processes that start at once one creates it, and the other reads it.
   try {
     writeFileSync(path, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });

@@ -9,6 +9,7 @@ import { certificateHash, signCertificate } from './certificate.ts';
 import type { ErasureKey } from './erasure-key.ts';
 import type { Erasure, Journal } from './journal.ts';
 import { type LookParts, lookEverywhere, statement, topicsToLookAt } from './look.ts';
+import { ofKeyIn } from './look-log.ts';
 import { generationName } from './look-views.ts';
 import { waitUntilPassed } from './passing.ts';
 import { type Place, placeId, settled } from './place.ts';
@@ -147,10 +148,9 @@ async function cleanLog(
     for (const letter of await readDeadLetters(log, place.topic, { signal })) {
       const key = letter.key && (await reader.read(letter.key));
       const row = letter.value && (await reader.read(letter.value));
-      const named = key && Object.fromEntries(Object.entries(key).map(([n, v]) => [place.key[n] ?? n, v]));
       const raw = letter.value && !row ? tracer.ofValues({ bytes: letter.value }) : [];
       if (
-        (named && tracer.ofKey(place.origin, named).length > 0) ||
+        (key && ofKeyIn(place, key, tracer).length > 0) ||
         (row && tracer.ofValues(row).length > 0) ||
         raw.length > 0
       )

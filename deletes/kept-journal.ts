@@ -1,6 +1,7 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { InsideoutError } from '../core/errors.ts';
+import { makeFolder } from '../log/folder.ts';
 import type { Log } from '../log/log.ts';
 import { type ErasureEvent, type Journal, journalTopic } from './journal.ts';
 
@@ -73,7 +74,7 @@ function read(file: string): ReadonlyMap<string, ErasureEvent> {
 function write(file: string, events: readonly ErasureEvent[]): void {
   if (events.length === 0) return;
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(file), 0o700);
     // The first line break ends what a crash cut off.
     appendFileSync(file, `\n${events.map((event) => JSON.stringify(event)).join('\n')}\n`, { mode: 0o600 });
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { Row } from '../core/value.ts';
 import { AnyReader } from '../log/avro/any-reader.ts';
 import type { Log, StoredRecord } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
@@ -63,6 +64,14 @@ export async function lookAtTopic(
   return { kind, name, origin, read, traces, named, names, unreadable };
 }
 
+/** The erasures that a key of this topic belongs to: it is known by the origin's names. */
+export function ofKeyIn(place: TopicToLookAt, key: Row, tracer: Tracer): readonly string[] {
+  const named = Object.fromEntries(
+    Object.entries(key).map(([name, value]) => [place.key[name] ?? name, value]),
+  );
+  return tracer.ofKey(place.origin, named);
+}
+
 /** Null when neither key nor value can be read, and their bytes tell nothing either. */
 async function tracesIn(
   record: StoredRecord,
@@ -78,10 +87,7 @@ async function tracesIn(
     return found.size > 0 ? found : null;
   }
   if (key) {
-    const named = Object.fromEntries(
-      Object.entries(key).map(([name, value]) => [place.key[name] ?? name, value]),
-    );
-    for (const erasure of tracer.ofKey(place.origin, named)) found.add(erasure);
+    for (const erasure of ofKeyIn(place, key, tracer)) found.add(erasure);
   }
   if (row) for (const erasure of tracer.ofValues(row)) found.add(erasure);
   return found;

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
 import { InsideoutError } from '../../core/errors.ts';
 import { type Offset, type PartitionKey, parsePartitionKey, partitionKey } from '../../core/position.ts';
+import { endsOf } from '../ends.ts';
 import type { CompactOptions, Log } from '../log.ts';
 import { readToEnd } from '../read-to-end.ts';
 import { countSuperseded, type Superseded } from '../superseded.ts';
@@ -47,7 +48,7 @@ export async function compact(
   await refuseOthers(admin, topics);
   const settings = new LentSettings({ admin, journal: settingsJournal(log), ours: rolling });
   await settings.mend();
-  const ends = new Map([...(await log.offsets(topics))].map(([key, { end }]) => [key, end]));
+  const ends = await endsOf(log, topics);
   let left = await countSuperseded(log, topics, { below: ends, signal });
   const progress = watchProgress(options);
   progress(left);

@@ -10,6 +10,7 @@ export class EffectMarks {
   readonly #log: Log;
   readonly #topic: string;
   readonly #view: string;
+  #exists = false;
 
   constructor(log: Log, namespace: string, view: string) {
     this.#log = log;
@@ -30,8 +31,7 @@ export class EffectMarks {
 
   /** Durable when it resolves. */
   async move(partition: PartitionKey, next: Offset): Promise<void> {
-    if (!(await this.#log.partitions([this.#topic])).has(this.#topic))
-      await this.#log.ensureTopics([{ name: this.#topic, partitions: 1, cleanup: 'compact' }]);
+    await this.#ensure();
     await this.#log.append([
       {
         topic: this.#topic,
@@ -41,6 +41,14 @@ export class EffectMarks {
         timestamp: Date.now(),
       },
     ]);
+  }
+
+  /** Asked once: marks move with every batch. */
+  async #ensure(): Promise<void> {
+    if (this.#exists) return;
+    if (!(await this.#log.partitions([this.#topic])).has(this.#topic))
+      await this.#log.ensureTopics([{ name: this.#topic, partitions: 1, cleanup: 'compact' }]);
+    this.#exists = true;
   }
 
   #key(partition: PartitionKey): string {

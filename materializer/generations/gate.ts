@@ -3,6 +3,7 @@ import type { Generation } from '../../connectors/sink/view-store.ts';
 import { InsideoutError } from '../../core/errors.ts';
 import type { Offset, PartitionKey } from '../../core/position.ts';
 import type { GenerationId } from '../../core/view.ts';
+import { endsOf } from '../../log/ends.ts';
 import type { Log } from '../../log/log.ts';
 import type { Catalog } from './catalog.ts';
 import { entryOf, type GenerationEntry } from './catalog-state.ts';
@@ -166,10 +167,7 @@ async function targetsOf(
   blue: Blue,
   { entries, log }: GateOptions,
 ): Promise<ReadonlyMap<PartitionKey, Offset>> {
-  if (entries.some((e) => e.output === entry.input)) {
-    const ends = await log.offsets([entry.input]);
-    return new Map([...ends].map(([key, { end }]) => [key, end]));
-  }
+  if (entries.some((e) => e.output === entry.input)) return endsOf(log, [entry.input]);
   if (!blue.generation || blue.entry?.input !== entry.input) return new Map();
   return blue.generation.checkpoint();
 }

@@ -1,6 +1,7 @@
 import type { Generation, ViewStore } from '../../connectors/sink/view-store.ts';
 import type { BarrierEmitter } from '../../connectors/source/barriers.ts';
 import type { ViewShape } from '../../core/view.ts';
+import { endsOf } from '../../log/ends.ts';
 import type { Log } from '../../log/log.ts';
 import { barrierTail } from './barrier-tail.ts';
 import { type Await, type Reader, reader } from './reader.ts';
@@ -44,8 +45,7 @@ export function openReader(parts: ReaderParts): Reader {
         view: view.name,
         source: barriers.source,
         barrier: (signal, written) => barriers.shared.next(signal, written),
-        ends: async (topic) =>
-          new Map([...(await log.offsets([topic]))].map(([partition, { end }]) => [partition, end])),
+        ends: (topic) => endsOf(log, [topic]),
         chain: async () => {
           const generation = await active();
           return generation && { generation, hops: await parts.hops(generation) };

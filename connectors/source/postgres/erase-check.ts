@@ -1,10 +1,10 @@
 import type { SubjectPlace, SubjectTables } from '../erasure.ts';
+import { error, fine, warning } from '../findings.ts';
 import type { Finding } from '../source.ts';
 import { quoteQualified } from './catalog.ts';
 import { quoteIdent } from './connection.ts';
 import { type EraseCatalog, type EraseTable, referredColumn } from './erase-catalog.ts';
 import { checkReference } from './erase-references.ts';
-import { error, fine, warning } from './findings.ts';
 
 /** Compares a subject with the catalog. An error means that erasing would fail, miss rows or lose them silently. */
 export function checkSubject(subject: SubjectTables, catalog: EraseCatalog): Finding[] {

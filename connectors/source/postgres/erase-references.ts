@@ -1,6 +1,6 @@
 import type { ForeignKey, SubjectTables } from '../erasure.ts';
+import { error, warning } from '../findings.ts';
 import type { Finding } from '../source.ts';
-import { error, warning } from './findings.ts';
 
 /** Foreign keys that refer to rows of the subject, from rows that it does not list. */
 export function checkReference(foreignKey: ForeignKey, subject: SubjectTables): Finding[] {

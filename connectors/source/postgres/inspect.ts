@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { type InsideoutError, toInsideoutError } from '../../../core/errors.ts';
+import { toInsideoutError } from '../../../core/errors.ts';
+import { error, failed, fine, warning } from '../findings.ts';
 import type { Finding } from '../source.ts';
 import {
   type CatalogTable,
@@ -25,8 +26,8 @@ export async function inspect(options: PostgresSourceOptions): Promise<Finding[]
       ...(await inspectTables(client, options)),
       ...(await inspectSlot(client, options.slot)),
     ]);
-  } catch (error) {
-    return [failed('connection', toInsideoutError(error))];
+  } catch (cause) {
+    return [failed('connection', toInsideoutError(cause))];
   }
 }
 
@@ -41,14 +42,14 @@ async function inspectServer(client: pg.Client): Promise<Finding[]> {
     fine('connection', `PostgreSQL ${row.version} answers.`),
     row.wal_level === 'logical'
       ? fine('wal_level', 'wal_level is logical.')
-      : bad(
+      : error(
           'wal_level',
           `wal_level is "${row.wal_level}", so Postgres writes no logical changes.`,
           `ALTER SYSTEM SET wal_level = 'logical'; then restart Postgres.`,
         ),
     row.replication === 't'
       ? fine('role', `The role "${row.user}" may replicate.`)
-      : bad(
+      : error(
           'role',
           `The role "${row.user}" may not replicate.`,
           `ALTER ROLE ${quoteIdent(row.user)} REPLICATION;`,
@@ -77,12 +78,12 @@ async function inspectTables(client: pg.Client, options: PostgresSourceOptions):
     if (!present.has(name))
       findings.push(
         exists
-          ? bad(
+          ? error(
               `table ${name}`,
               `The publication lacks ${name}.`,
               `ALTER PUBLICATION ${quoteIdent(options.publication)} ADD TABLE ${quoteQualified(name)};`,
             )
-          : bad(
+          : error(
               `table ${name}`,
               `There is no table ${name}.`,
               "Correct `tables` in the source's config; names are written schema.table.",
@@ -104,7 +105,7 @@ function publicationFinding(options: PostgresSourceOptions, exists: boolean): Fi
       'publication',
       `The publication "${options.publication}" will be created at the first start.`,
     );
-  return bad(
+  return error(
     'publication',
     `The publication "${options.publication}" does not exist.`,
     `CREATE PUBLICATION ${quoteIdent(options.publication)} FOR TABLE ...; or list \`tables\` in the source's config.`,
@@ -114,10 +115,10 @@ function publicationFinding(options: PostgresSourceOptions, exists: boolean): Fi
 function inspectTable(table: CatalogTable, types: TypeCatalog): Finding[] {
   const name = qualifiedName(table);
   const problem = identityProblem(table);
-  if (problem) return [bad(`table ${name}`, problem.message, problem.mend)];
+  if (problem) return [error(`table ${name}`, problem.message, problem.mend)];
   if (!table.selectable)
     return [
-      bad(
+      error(
         `table ${name}`,
         `The role may not read ${name}.`,
         `GRANT SELECT ON ${quoteQualified(name)} TO CURRENT_USER;`,
@@ -146,7 +147,7 @@ async function inspectSlot(client: pg.Client, name: string): Promise<Finding[]> 
   if (!slot.exists) return [fine('slot', `The slot "${name}" will be created at the first start.`)];
   if (slot.walStatus === 'lost')
     return [
-      bad(
+      error(
         'slot',
         `The slot "${name}" was invalidated; changes are missing.`,
         'Run `insideout slot drop`, then `insideout source run --resnapshot`.',
@@ -164,26 +165,3 @@ async function inspectSlot(client: pg.Client, name: string): Promise<Finding[]> 
     ];
   return [fine('slot', `The slot "${name}" is ${slot.active ? 'being read' : 'there and idle'}.`)];
 }
-
-const fine = (check: string, message: string): Finding => ({
-  check,
-  ok: true,
-  severity: 'info',
-  message,
-  mend: null,
-});
-const warning = (check: string, message: string, mend: string): Finding => ({
-  check,
-  ok: false,
-  severity: 'warning',
-  message,
-  mend,
-});
-const bad = (check: string, message: string, mend: string): Finding => ({
-  check,
-  ok: false,
-  severity: 'error',
-  message,
-  mend,
-});
-const failed = (check: string, error: InsideoutError): Finding => bad(check, error.message, error.hint);

@@ -1,4 +1,5 @@
-import type { Finding } from '../source.ts';
+import type { InsideoutError } from '../../core/errors.ts';
+import type { Finding } from './source.ts';
 
 export const fine = (check: string, message: string): Finding => ({
   check,
@@ -21,3 +22,5 @@ export const error = (check: string, message: string, mend: string): Finding => 
   message,
   mend,
 });
+/** An error that looking met, with its own mend. */
+export const failed = (check: string, met: InsideoutError): Finding => error(check, met.message, met.hint);
