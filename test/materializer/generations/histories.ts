@@ -120,7 +120,7 @@ async function take(world: World, at: Step): Promise<void> {
       await settlePromotions(management.catalog, management.stores.get);
       const entries = ifAny(() => management.replaced(at.view));
       if (entries.length === 0) return;
-      const wishes = { force: false, waitMs: 20_000, signal: world.signal };
+      const wishes = { force: false, waitMs: 60_000, signal: world.signal };
       const reports = await management.gate(entries, wishes, false);
       await management.move(entries, { kind: 'rollback', reports, force: false });
       return;
@@ -175,14 +175,17 @@ async function promote(world: World, { view: name, force }: { view: ViewName; fo
     });
     return;
   }
-  const wishes = { force, waitMs: force ? 0 : 20_000, signal: world.signal };
+  const wishes = { force, waitMs: force ? 0 : 60_000, signal: world.signal };
   const reports = await management.gate(entries, wishes);
   if (!force)
     for (const [i, report] of reports.entries()) {
       const blue = activeOf(catalog.state, report.view);
       const alike = blue === null || world.same(blue, entries[i]!, catalog.state.generations);
       // The gate knows exactly what may not be promoted, and why.
-      expect({ ...report, passed: report.passed }).toMatchObject({ passed: report.changed || alike });
+      expect(
+        report.passed,
+        `${report.view} g${report.generation}: ${report.missing.join('; ') || 'nothing is missing'}`,
+      ).toBe(report.changed || alike);
     }
   if (force || reports.every((r) => r.passed))
     await management.move(entries, { kind: 'promote', reports, force });

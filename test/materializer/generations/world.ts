@@ -203,7 +203,7 @@ export class World {
           found = await this.#rows(entry);
           return isDeepStrictEqual(found, wanted);
         },
-        30,
+        60,
       ).catch(() => {
         throw new Error(
           `${entry.view} g${entry.generation} (${entry.state}): ${found.join()} instead of ${wanted.join()}; ${this.#problems()}`,
