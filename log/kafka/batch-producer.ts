@@ -1,10 +1,10 @@
 import type { Kafka } from 'kafkajs';
 import { InsideoutError } from '../../core/errors.ts';
-import { type PartitionKey, partitionKey } from '../../core/position.ts';
+import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { LogRecord } from '../log.ts';
-import { type Broker, type Cluster, errorOfCode, openCluster } from './kafkajs-cluster.ts';
+import { type Broker, type BrokerCall, type Cluster, errorOfCode, openCluster } from './kafkajs-cluster.ts';
 import { type ProduceBatch, type Produced, produceCall } from './produce-request.ts';
-import { encodeRecordBatch } from './record-batch.ts';
+import { encodeRecordBatch, type ProducerIdentity } from './record-batch.ts';
 
 /** Records of one request, by partition, in order. */
 export interface Request {
@@ -24,32 +24,27 @@ const sequences = 2 ** 31;
 export class BatchProducer {
   readonly #cluster: Cluster;
   readonly #compression: 'none' | 'gzip';
-  readonly #id: bigint;
-  readonly #epoch: number;
+  readonly #identity: ProducerIdentity;
   readonly #next = new Map<PartitionKey, number>();
   readonly #confirmed = new Set<PartitionKey>();
   readonly #topics = new Set<string>();
   #leaving: Promise<void> = Promise.resolve();
 
-  private constructor(parts: { cluster: Cluster; compression: 'none' | 'gzip'; id: bigint; epoch: number }) {
+  constructor(parts: { cluster: Cluster; compression: 'none' | 'gzip'; identity: ProducerIdentity }) {
     this.#cluster = parts.cluster;
     this.#compression = parts.compression;
-    this.#id = parts.id;
-    this.#epoch = parts.epoch;
+    this.#identity = parts.identity;
   }
 
   static async connect(kafka: Kafka, compression: 'none' | 'gzip'): Promise<BatchProducer> {
-    const cluster = openCluster(kafka, {
-      metadataMaxAge: 300_000,
-      allowAutoTopicCreation: false,
-      maxInFlightRequests: null,
-    });
+    const cluster = producingCluster(kafka);
     try {
       await cluster.connect();
       await cluster.refreshMetadataIfNecessary();
       const broker = await cluster.findControllerBroker();
       const { producerId, producerEpoch } = await broker.initProducerId({ transactionTimeout: 60_000 });
-      return new BatchProducer({ cluster, compression, id: BigInt(producerId), epoch: producerEpoch });
+      const identity = { id: BigInt(producerId), epoch: producerEpoch, transactionalId: null };
+      return new BatchProducer({ cluster, compression, identity });
     } catch (error) {
       await cluster.disconnect().catch(() => {});
       throw error;
@@ -65,23 +60,30 @@ export class BatchProducer {
     return true;
   }
 
-  /** Resolves once every partition's records are stored. Requests leave in the order of the calls. */
-  async send(request: Request): Promise<void> {
+  /** Reads the metadata of topics that it was not given records for yet. */
+  async know(topics: ReadonlySet<string>): Promise<void> {
+    if ([...topics].every((topic) => this.#topics.has(topic))) return;
+    await this.#cluster.addMultipleTargetTopics([...topics]);
+    for (const topic of topics) this.#topics.add(topic);
+  }
+
+  /**
+   * Resolves once every partition's records are stored, with the offset of the first in each. Requests leave in the
+   * order of the calls.
+   */
+  async send(request: Request): Promise<ReadonlyMap<PartitionKey, Offset>> {
     // One after the other: a request that has to ask for metadata first must not be overtaken.
     const leaving = this.#leaving.then(() => this.#dispatch(request));
     this.#leaving = leaving.then(nothing, nothing);
     const { answers } = await leaving;
-    await Promise.all(answers);
+    const stored = new Map((await Promise.all(answers)).flat());
     for (const key of request.partitions.keys()) this.#confirmed.add(key);
+    return stored;
   }
 
   /** Hands the request to the connections; the answers come later. */
-  async #dispatch({ partitions }: Request): Promise<{ answers: Promise<void>[] }> {
-    const topics = new Set([...partitions.values()].map((records) => records[0]!.topic));
-    if ([...topics].some((topic) => !this.#topics.has(topic))) {
-      await this.#cluster.addMultipleTargetTopics([...topics]);
-      for (const topic of topics) this.#topics.add(topic);
-    }
+  async #dispatch({ partitions }: Request): Promise<{ answers: Promise<Stored[]>[] }> {
+    await this.know(new Set([...partitions.values()].map((records) => records[0]!.topic)));
     const perLeader = new Map<string, PartitionKey[]>();
     for (const [key, records] of partitions) {
       const leader = this.#leaderOf(records[0]!.topic, records[0]!.partition);
@@ -95,7 +97,7 @@ export class BatchProducer {
         const { topic, partition } = records[0]!;
         return { topic, partition, batch: this.#encode(key, records) };
       });
-      return sendTo(brokers.get(nodeId)!, batches);
+      return sendTo(brokers.get(nodeId)!, produceCall(batches, this.#identity.transactionalId), batches);
     });
     for (const answer of answers) answer.catch(nothing);
     return { answers };
@@ -108,7 +110,7 @@ export class BatchProducer {
   #encode(key: PartitionKey, records: readonly LogRecord[]): Buffer {
     const sequence = this.#next.get(key) ?? 0;
     this.#next.set(key, (sequence + records.length) % sequences);
-    return encodeRecordBatch(records, { id: this.#id, epoch: this.#epoch, sequence }, this.#compression);
+    return encodeRecordBatch(records, { ...this.#identity, sequence }, this.#compression);
   }
 
   #leaderOf(topic: string, partition: number): string {
@@ -122,12 +124,19 @@ export class BatchProducer {
 const nothing = () => {};
 const leaderNotAvailable = 5;
 
-async function sendTo(broker: Broker, batches: readonly ProduceBatch[]): Promise<void> {
-  const { partitions } = (await broker.connectionPool.send(produceCall(batches))) as Produced;
-  const answers = new Map(partitions.map((p) => [partitionKey(p.topic, p.partition), p.errorCode]));
-  for (const { topic, partition } of batches) {
-    const code = answers.get(partitionKey(topic, partition));
-    if (code === undefined)
+/** A cluster for a producer of its own. */
+export const producingCluster = (kafka: Kafka): Cluster =>
+  openCluster(kafka, { metadataMaxAge: 300_000, allowAutoTopicCreation: false, maxInFlightRequests: null });
+
+type Stored = readonly [PartitionKey, Offset];
+
+async function sendTo(broker: Broker, call: BrokerCall, batches: readonly ProduceBatch[]): Promise<Stored[]> {
+  const { partitions } = (await broker.connectionPool.send(call)) as Produced;
+  const answers = new Map(partitions.map((p) => [partitionKey(p.topic, p.partition), p]));
+  return batches.map(({ topic, partition }) => {
+    const key = partitionKey(topic, partition);
+    const answer = answers.get(key);
+    if (!answer)
       throw new InsideoutError(
         'LOG_UNREACHABLE',
         `Kafka did not confirm partition ${partition} of ${topic}.`,
@@ -135,6 +144,7 @@ async function sendTo(broker: Broker, batches: readonly ProduceBatch[]): Promise
           hint: 'The append is repeated.',
         },
       );
-    if (code !== 0) throw errorOfCode(code);
-  }
+    if (answer.errorCode !== 0) throw errorOfCode(answer.errorCode);
+    return [key, answer.baseOffset];
+  });
 }

@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import type { InsideoutError } from '../../core/errors.ts';
-import type { Offset, PartitionKey } from '../../core/position.ts';
 import type { LogRecord } from '../log.ts';
 import { BatchProducer, type Request } from './batch-producer.ts';
 import { mayPass } from './kafka-errors.ts';
@@ -22,7 +21,9 @@ interface Chunk {
 }
 
 /** What of a producer is used. */
-export type Producer = Pick<BatchProducer, 'send' | 'mayFollow' | 'close'>;
+export interface Producer extends Pick<BatchProducer, 'mayFollow' | 'close'> {
+  send(request: Request): Promise<unknown>;
+}
 
 export interface AppenderParts {
   readonly kafka: Kafka;
@@ -30,8 +31,6 @@ export interface AppenderParts {
   /** Reads max.message.bytes of the topics, and answers for each of them. */
   limits(topics: ReadonlySet<string>): Promise<(topic: string) => number>;
   readonly existing: ExistingTopics;
-  /** What is committed of each partition. */
-  ends(topics: readonly string[]): Promise<ReadonlyMap<PartitionKey, { readonly end: Offset }>>;
   /** Default: a producer on a cluster of its own. */
   readonly connect?: () => Promise<Producer>;
   /** Pauses before further attempts, milliseconds. Default: eight, from 0.05 to 5 seconds. */
@@ -52,7 +51,7 @@ export class KafkaAppender {
   readonly #topics: ProducerTopics;
   #waiting: Waiting[] = [];
   #chunks: Chunk[] = [];
-  #inFlight: { readonly chunk: Chunk; readonly sent: Promise<void> }[] = [];
+  #inFlight: { readonly chunk: Chunk; readonly sent: Promise<unknown> }[] = [];
   #sending: Promise<void> | null = null;
   #arrived: () => void = () => {};
   #producer: Producer | null = null;

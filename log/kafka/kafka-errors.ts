@@ -52,6 +52,10 @@ export function classifyKafka(error: unknown, doing: string): InsideoutError {
   );
 }
 
+/** True when a transaction of the same id is not over yet, or the coordinator is only coming up. */
+export const isCoordinatorBusy = (error: unknown): boolean =>
+  isCoordinatorComing(error) || chain(error).some(({ type }) => type === 'CONCURRENT_TRANSACTIONS');
+
 /** True when the coordinator of a group or an id is being chosen, or still reads what it must know. */
 export function isCoordinatorComing(error: unknown): boolean {
   return chain(error).some(

@@ -83,7 +83,6 @@ class KafkaLog implements Log {
       compression: options.compression ?? 'none',
       limits: async (topics) => limits.of(topics, () => this.#connected()),
       existing: async () => new Set(await (await this.#connected()).listTopics()),
-      ends: (topics) => this.offsets(topics),
     };
     this.#appender = new KafkaAppender(this.#appending);
     this.#offsets = new OffsetReader({

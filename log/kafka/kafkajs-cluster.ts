@@ -5,7 +5,7 @@ import { InsideoutError } from '../../core/errors.ts';
 /**
  * The parts of kafkajs 2.2.4 below its producer, which it does not export: connections to brokers with their
  * authentication, versions and metadata, to which requests of our own can be given. The version is pinned, and
- * test/log/kafka/kafkajs-cluster.test.ts fails when another one lacks any of this.
+ * test/log/kafka/record-batch.test.ts fails when another one lacks any of this.
  */
 export interface Cluster {
   connect(): Promise<void>;
@@ -16,6 +16,8 @@ export interface Cluster {
   refreshMetadataIfNecessary(): Promise<void>;
   findControllerBroker(): Promise<Broker>;
   findBroker(options: { nodeId: string }): Promise<Broker>;
+  /** Also of transactional ids, which the request calls groups, too. */
+  findGroupCoordinator(options: { groupId: string; coordinatorType: number }): Promise<Broker>;
   /** Node id to partitions; partitions without metadata are left out. */
   findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>;
 }
@@ -23,8 +25,32 @@ export interface Cluster {
 export interface Broker {
   readonly connectionPool: { send(call: BrokerCall): Promise<unknown> };
   initProducerId(options: {
+    transactionalId?: string;
     transactionTimeout: number;
   }): Promise<{ producerId: string; producerEpoch: number }>;
+  addPartitionsToTxn(options: TransactionOf & { topics: readonly TopicPartitions[] }): Promise<unknown>;
+  /** `transactionResult` is true for a commit. */
+  endTxn(options: TransactionOf & { transactionResult: boolean }): Promise<unknown>;
+  listOffsets(options: {
+    isolationLevel: number;
+    topics: readonly {
+      readonly topic: string;
+      readonly partitions: readonly { readonly partition: number; readonly timestamp: number }[];
+    }[];
+  }): Promise<{
+    responses: { topic: string; partitions: { partition: number; offset: string }[] }[];
+  }>;
+}
+
+interface TransactionOf {
+  readonly transactionalId: string;
+  readonly producerId: string;
+  readonly producerEpoch: number;
+}
+
+interface TopicPartitions {
+  readonly topic: string;
+  readonly partitions: readonly number[];
 }
 
 export interface BrokerCall {

@@ -1,3 +1,4 @@
+import type { Offset } from '../../core/position.ts';
 import { type BrokerCall, Payload } from './kafkajs-cluster.ts';
 
 /** One partition's record batch on its way to a broker. */
@@ -18,6 +19,8 @@ export interface ProducedPartition {
   readonly partition: number;
   /** 0 for stored; see https://kafka.apache.org/protocol#protocol_error_codes */
   readonly errorCode: number;
+  /** Of the first record. */
+  readonly baseOffset: Offset;
 }
 
 const produce = 0;
@@ -26,9 +29,12 @@ const version = 7;
 const allReplicas = -1;
 const timeoutMs = 30_000;
 
-/** A Produce request, https://kafka.apache.org/protocol#The_Messages_Produce, and its answer for each partition. */
-export function produceCall(batches: readonly ProduceBatch[]): BrokerCall {
-  const payload = new Payload(encode(batches));
+/**
+ * A Produce request, https://kafka.apache.org/protocol#The_Messages_Produce, and its answer for each partition.
+ * `transactionalId` is null outside of transactions.
+ */
+export function produceCall(batches: readonly ProduceBatch[], transactionalId: string | null): BrokerCall {
+  const payload = new Payload(encode(batches, transactionalId));
   return {
     request: {
       apiKey: produce,
@@ -45,19 +51,18 @@ export function produceCall(batches: readonly ProduceBatch[]): BrokerCall {
   };
 }
 
-function encode(batches: readonly ProduceBatch[]): Buffer {
+function encode(batches: readonly ProduceBatch[], transactionalId: string | null): Buffer {
   const topics = new Map<string, ProduceBatch[]>();
   for (const batch of batches) {
     const list = topics.get(batch.topic);
     if (list) list.push(batch);
     else topics.set(batch.topic, [batch]);
   }
-  const head = Buffer.allocUnsafe(12);
-  head.writeInt16BE(-1, 0);
-  head.writeInt16BE(allReplicas, 2);
-  head.writeInt32BE(timeoutMs, 4);
-  head.writeInt32BE(topics.size, 8);
-  const parts: Buffer[] = [head];
+  const head = Buffer.allocUnsafe(10);
+  head.writeInt16BE(allReplicas, 0);
+  head.writeInt32BE(timeoutMs, 2);
+  head.writeInt32BE(topics.size, 6);
+  const parts: Buffer[] = [...nullableString(transactionalId), head];
   for (const [topic, list] of topics) {
     const name = Buffer.from(topic);
     const prefix = Buffer.allocUnsafe(6 + name.length);
@@ -75,6 +80,17 @@ function encode(batches: readonly ProduceBatch[]): Buffer {
   return Buffer.concat(parts);
 }
 
+function nullableString(text: string | null): Buffer[] {
+  const length = Buffer.allocUnsafe(2);
+  if (text === null) {
+    length.writeInt16BE(-1, 0);
+    return [length];
+  }
+  const bytes = Buffer.from(text);
+  length.writeInt16BE(bytes.length, 0);
+  return [length, bytes];
+}
+
 function decode(bytes: Buffer): Produced {
   const produced: ProducedPartition[] = [];
   let at = 4;
@@ -85,7 +101,12 @@ function decode(bytes: Buffer): Produced {
     let partitions = bytes.readInt32BE(at);
     at += 4;
     for (; partitions > 0; partitions--) {
-      produced.push({ topic, partition: bytes.readInt32BE(at), errorCode: bytes.readInt16BE(at + 4) });
+      produced.push({
+        topic,
+        partition: bytes.readInt32BE(at),
+        errorCode: bytes.readInt16BE(at + 4),
+        baseOffset: Number(bytes.readBigInt64BE(at + 6)),
+      });
       // base_offset, log_append_time, log_start_offset
       at += 6 + 24;
     }

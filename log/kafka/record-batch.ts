@@ -2,10 +2,16 @@ import { gzipSync } from 'node:zlib';
 import { crc32c } from '@node-rs/crc32';
 import type { Headers, LogRecord } from '../log.ts';
 
-/** Who writes a batch, and which of its writes it is, by which a broker knows a repetition. */
-export interface BatchProducer {
+/** Who writes, as the brokers know it. */
+export interface ProducerIdentity {
   readonly id: bigint;
   readonly epoch: number;
+  /** Null for a producer that is only idempotent. */
+  readonly transactionalId: string | null;
+}
+
+/** Who writes a batch, and which of its writes it is, by which a broker knows a repetition. */
+export interface BatchWriter extends ProducerIdentity {
   /** Sequence number of the batch's first record in its partition. */
   readonly sequence: number;
 }
@@ -13,6 +19,7 @@ export interface BatchProducer {
 /** Bytes before the first record. */
 const batchHeader = 61;
 const gzipAttribute = 1;
+const transactionalAttribute = 1 << 4;
 
 /**
  * Encodes records of one partition as a record batch, format v2, in one pass over one buffer:
@@ -20,7 +27,7 @@ const gzipAttribute = 1;
  */
 export function encodeRecordBatch(
   records: readonly LogRecord[],
-  producer: BatchProducer,
+  producer: BatchWriter,
   compression: 'none' | 'gzip',
 ): Buffer {
   let first = records[0]!.timestamp;
@@ -45,7 +52,8 @@ export function encodeRecordBatch(
   buffer.writeInt32BE(end - 12, 8);
   buffer.writeInt32BE(-1, 12);
   buffer[16] = 2;
-  buffer.writeInt16BE(compression === 'gzip' ? gzipAttribute : 0, 21);
+  const transactional = producer.transactionalId === null ? 0 : transactionalAttribute;
+  buffer.writeInt16BE(transactional | (compression === 'gzip' ? gzipAttribute : 0), 21);
   buffer.writeInt32BE(records.length - 1, 23);
   buffer.writeBigInt64BE(BigInt(first), 27);
   buffer.writeBigInt64BE(BigInt(last), 35);

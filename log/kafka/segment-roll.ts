@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { Kafka, Message, Transaction } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { type PartitionKey, parsePartitionKey } from '../../core/position.ts';
-import { explicitPartitioner } from './confirmed-send.ts';
+import { producingCluster } from './batch-producer.ts';
+import { Transactions } from './transactions.ts';
 
 /**
  * Makes the brokers begin a new segment in each of the partitions whose last one is older than their segment.ms:
@@ -14,48 +15,24 @@ import { explicitPartitioner } from './confirmed-send.ts';
  * tombstone with it would let compaction forget a truncate and so bring deleted rows back.
  */
 export async function rollSegments(kafka: Kafka, partitions: readonly PartitionKey[]): Promise<void> {
-  const producer = kafka.producer({
-    transactionalId: `insideout.roll.${randomUUID()}`,
-    idempotent: true,
-    maxInFlightRequests: 1,
-    allowAutoTopicCreation: false,
-    createPartitioner: explicitPartitioner,
-    retry: { initialRetryTime: 20, maxRetryTime: 2_000, retries: 11 },
-  });
+  const [first] = partitions;
+  if (first === undefined) return;
+  const cluster = producingCluster(kafka);
   try {
-    await producer.connect();
-    const markers = await producer.transaction();
-    // One by one, because a refusal would leave the requests to other brokers on their way.
-    for (const partition of partitions) await join(markers, partition);
+    await cluster.connect();
+    const markers = await Transactions.open(cluster, `insideout.roll.${randomUUID()}`);
+    // One by one: a refusal of one partition names it, and the others have joined nothing.
+    for (const partition of partitions) await markers.add(alone(partition));
     await markers.commit();
     // Kafka confirms a commit before its markers are written, and lets no other transaction begin until they are.
-    const after = await producer.transaction();
-    if (partitions[0] !== undefined) await join(after, partitions[0]);
-    await after.abort();
+    await markers.add(alone(first));
+    await markers.abort();
   } finally {
-    await producer.disconnect().catch(() => {});
+    await cluster.disconnect().catch(() => {});
   }
 }
 
-async function join(transaction: Transaction, key: PartitionKey): Promise<void> {
+function alone(key: PartitionKey): Map<string, Set<number>> {
   const { topic, partition } = parsePartitionKey(key);
-  const refusal = new Error('the partition has joined the transaction');
-  await transaction.send({ topic, messages: [refusing(partition, refusal)] }).catch((error: unknown) => {
-    if (error !== refusal) throw error;
-  });
-}
-
-/**
- * A message that cannot be encoded. kafkajs lets partitions join a transaction only on the way of a send, before it
- * encodes what is sent.
- * https://github.com/tulios/kafkajs/blob/v2.2.4/src/producer/sendMessages.js
- */
-function refusing(partition: number, refusal: Error): Message {
-  return {
-    partition,
-    value: null,
-    get headers(): never {
-      throw refusal;
-    },
-  };
+  return new Map([[topic, new Set([partition])]]);
 }

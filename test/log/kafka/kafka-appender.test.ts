@@ -30,7 +30,6 @@ function appender(
     compression: 'none',
     limits: async () => () => 1_000_000,
     existing: async () => topics,
-    ends: async () => new Map(),
     pauses: options.pauses ?? [0, 0],
     connect: async () => {
       const state = { closed: false };

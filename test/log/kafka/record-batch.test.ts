@@ -34,7 +34,11 @@ test.each(['none', 'gzip'] as const)(
         fc.array(anyRecord, { minLength: 1, maxLength: 200 }),
         fc.nat(2 ** 31 - 1),
         async (records, sequence) => {
-          const batch = encodeRecordBatch(records, { id: 2n ** 62n, epoch: 7, sequence }, compression);
+          const batch = encodeRecordBatch(
+            records,
+            { id: 2n ** 62n, epoch: 7, transactionalId: null, sequence },
+            compression,
+          );
           expect(batch.readUInt32BE(17)).toBe(crc32C(batch.subarray(21)));
           expect(batch.readInt32BE(8)).toBe(batch.length - 12);
           expect(batch.readInt32BE(57)).toBe(records.length);
@@ -87,6 +91,7 @@ test('kafkajs has below its producer what requests of our own are given to', asy
     'refreshMetadataIfNecessary',
     'findControllerBroker',
     'findBroker',
+    'findGroupCoordinator',
     'findLeaderForPartitions',
   ] as const)
     expect(cluster[name], name).toBeTypeOf('function');
@@ -104,7 +109,11 @@ test('what was written is read back from any offset on, and a batch that is cut 
         const all: LogRecord[] = [];
         const encoded = batches.map((records, i) => {
           const batch = Buffer.from(
-            encodeRecordBatch(records, { id: 1n, epoch: 0, sequence: base }, i % 2 ? 'gzip' : 'none'),
+            encodeRecordBatch(
+              records,
+              { id: 1n, epoch: 0, transactionalId: null, sequence: base },
+              i % 2 ? 'gzip' : 'none',
+            ),
           );
           batch.writeBigInt64BE(BigInt(base), 0);
           base += records.length;
@@ -148,7 +157,9 @@ test('a damaged batch is an error', () => {
     value: Buffer.from('value'),
     timestamp: 1,
   };
-  const batch = Buffer.from(encodeRecordBatch([record], { id: 1n, epoch: 0, sequence: 0 }, 'none'));
+  const batch = Buffer.from(
+    encodeRecordBatch([record], { id: 1n, epoch: 0, transactionalId: null, sequence: 0 }, 'none'),
+  );
   batch[batch.length - 2]! ^= 1;
   expect(() => readRecordBatches(batch, 0, [])).toThrow(/checksum/);
 });
