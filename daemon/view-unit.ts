@@ -58,14 +58,14 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
               )),
           run: (entry, open, stop) => {
             const stateOf = () => entryOf(catalog.state, name, entry.generation)?.state;
+            const background = () => stateOf() === 'building' && entry.reason === 'rebuild';
             const run = generationUnit(view, entry, {
               config,
               open,
               erased: new ErasedKeys(erased, entry.origin, entry.shape),
+              background,
               throttle: new Throttle(() =>
-                stateOf() === 'building' && entry.reason === 'rebuild'
-                  ? (config.rebuild.maxRecordsPerSecond ?? null)
-                  : null,
+                background() ? (config.rebuild.maxRecordsPerSecond ?? null) : null,
               ),
               observe: metrics.view(name, entry.generation, () => stateOf() === 'active'),
             });
@@ -87,7 +87,7 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
 function generationUnit(
   view: ViewDefinition,
   entry: GenerationEntry,
-  parts: Pick<Parameters<typeof runGeneration>[0], 'observe' | 'erased'> & {
+  parts: Pick<Parameters<typeof runGeneration>[0], 'observe' | 'erased' | 'background'> & {
     config: CheckedConfig;
     open: Parameters<FollowOptions['run']>[1];
     throttle: Throttle;

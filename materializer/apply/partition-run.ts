@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Claim, Generation } from '../../connectors/sink/view-store.ts';
 import { isInsideoutError, toInsideoutError } from '../../core/errors.ts';
 import type { Offset } from '../../core/position.ts';
@@ -9,7 +10,7 @@ import { type FailedRecord, type Stage, writeDeadLetters } from './dead-letters.
 import { condemnsRecord, type Decoder } from './decoder.ts';
 import type { ErasedKeys } from './erased.ts';
 import type { ViewObserver } from './observer.ts';
-import { pieces } from './pieces.ts';
+import { pieceLimits, pieces, shortPieces } from './pieces.ts';
 import type { Publisher } from './publisher.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
 import type { Throttle } from './throttle.ts';
@@ -22,6 +23,7 @@ export interface PartitionParts {
   /** Ends everything, also waiting for a store that is down. */
   readonly signal: AbortSignal;
   readonly backoff: Backoff | undefined;
+  readonly background: (() => boolean) | undefined;
   readonly throttle: Throttle | undefined;
   /** Where the changes go before they are applied, when other views read this one. */
   readonly publisher: Publisher | null;
@@ -31,9 +33,9 @@ export interface PartitionParts {
 }
 
 /**
- * One partition under one claim. Batches are applied in order, one at a time; while one is being applied the
- * next is decoded, and `take` holds the reader back until then. After a failure, or once the partition was
- * given up, nothing more is applied.
+ * One partition under one claim. Batches are applied in order, one at a time. While one is being applied the next is
+ * published, where there is something to publish to, and the one after that is decoded; `take` holds the reader
+ * back until then. After a failure, or once the partition was given up, nothing more is applied.
  */
 export class PartitionRun {
   readonly #parts: PartitionParts;
@@ -42,7 +44,10 @@ export class PartitionRun {
   readonly #signal: AbortSignal;
   /** Where the next batch begins; not at its first record, where compaction left a hole. */
   #next: Offset;
-  #applying: Promise<void> = Promise.resolve();
+  #published: Promise<void> = Promise.resolve();
+  #applied: Promise<void> = Promise.resolve();
+  /** When all but the newest piece is in the store. */
+  #appliedBefore: Promise<void> = Promise.resolve();
   #failed = false;
 
   constructor(parts: PartitionParts, claim: Claim) {
@@ -52,23 +57,45 @@ export class PartitionRun {
     this.#signal = AbortSignal.any([parts.signal, this.#given.signal]);
   }
 
-  /** Resolves when everything but the last part of the batch is in the store. Reports failures, never throws. */
+  /** Resolves when everything but the last parts of the batch is in the store. Reports failures, never throws. */
   async take(batch: RecordBatch): Promise<void> {
+    const { background, throttle, publisher } = this.#parts;
+    const short = background?.() === true;
     try {
-      for (const piece of pieces(batch)) {
+      for (const piece of pieces(batch, short ? shortPieces : pieceLimits)) {
         if (this.#ended) return;
-        await this.#parts.throttle?.take(piece.records.length, this.#signal);
+        // A store in this very thread lets nobody else have it otherwise.
+        if (short) await turn();
+        await throttle?.take(piece.records.length, this.#signal);
         const changes = await this.#decode(piece);
-        await this.#applying;
+        await this.#published;
+        await (publisher ? this.#appliedBefore : this.#applied);
         if (this.#ended) return;
         const { topic, partition, next } = piece;
-        const viewBatch = { topic, partition, from: this.#next, next, changes };
+        this.#start(piece, { topic, partition, from: this.#next, next, changes });
         this.#next = next;
-        this.#applying = this.#apply(piece, viewBatch).catch((error: unknown) => this.#fail(error));
       }
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Publishes, and applies once everything before is applied. */
+  #start(piece: RecordBatch, viewBatch: ViewBatch): void {
+    const { publisher } = this.#parts;
+    const before = this.#applied;
+    const published = publisher
+      ? this.#untilItWorks(() => publisher.append(piece, viewBatch.changes))
+      : Promise.resolve();
+    const apply = async () => {
+      await published;
+      await before;
+      // What came before may not have got into the store, so this must not either.
+      if (!this.#ended) await this.#apply(piece, viewBatch);
+    };
+    this.#published = published.catch(() => {});
+    this.#appliedBefore = before;
+    this.#applied = apply().catch((error: unknown) => this.#fail(error));
   }
 
   /** The partition is another process's now: what waits is dropped, what the store is busy with is finished. */
@@ -82,7 +109,7 @@ export class PartitionRun {
 
   /** Resolves when nothing is being applied any more. To be called after it was given up, or has ended. */
   async close(): Promise<void> {
-    await this.#applying;
+    await this.#applied;
     await this.#parts.publisher?.close();
   }
 
@@ -131,8 +158,7 @@ export class PartitionRun {
   }
 
   async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {
-    const { generation, observe, publisher } = this.#parts;
-    if (publisher) await this.#untilItWorks(() => publisher.append(batch, viewBatch.changes));
+    const { generation, observe } = this.#parts;
     const apply = (part: ViewBatch) => this.#untilItWorks(() => generation.apply(this.#claim, part));
     let rows = viewBatch.changes.length;
     await applyAround(apply, viewBatch, async ({ change, error }) => {

@@ -29,6 +29,8 @@ export interface RunGenerationOptions {
   readonly observe: ViewObserver;
   /** Rows that must not come back, whatever brings them. */
   readonly erased?: ErasedKeys;
+  /** True while readers see another generation: the work is then done in steps that hold that one up little. */
+  readonly background?: () => boolean;
   /** Holds the reading back, so that a generation which is being built leaves room for the others. */
   readonly throttle?: Throttle;
   /**
@@ -142,13 +144,14 @@ class GenerationRun {
     const before = this.#runs.get(key);
     before?.giveUp();
     await before?.close();
-    const { generation, log, observe, backoff, throttle, erased } = this.#options;
+    const { generation, log, observe, backoff, background, throttle, erased } = this.#options;
     const signal = this.#signal;
     const claim = await untilItWorks(() => generation.claim(topic, partition), { signal, observe, backoff });
     const failed = (error: unknown, run: PartitionRun) => this.#partitionFailed(error, run);
     const publisher = this.#publisher(claim);
     const decoder = this.#decoder;
-    const parts = { generation, decoder, log, observe, signal, backoff, throttle, publisher, erased, failed };
+    const own = { publisher, decoder, signal, failed };
+    const parts = { generation, log, observe, backoff, background, throttle, erased, ...own };
     this.#runs.set(key, new PartitionRun(parts, claim));
     observe.assigned(topic, partition, claim.next);
     return claim.next;
