@@ -3,6 +3,8 @@ import { erase } from './erase.ts';
 import { footprint } from './footprint.ts';
 import { logEmbedded } from './log-embedded.ts';
 import { rebuild } from './rebuild.ts';
+import { rebuildBlue } from './rebuild-blue.ts';
+import { rebuildChain } from './rebuild-chain.ts';
 import { sinkCassandra } from './sink-cassandra.ts';
 import { sinkRedis } from './sink-redis.ts';
 import { sinkSqlite } from './sink-sqlite.ts';
@@ -19,6 +21,8 @@ const all: readonly Case[] = [
   sinkRedis,
   sinkCassandra,
   rebuild,
+  rebuildChain,
+  rebuildBlue,
   erase,
   footprint,
 ];

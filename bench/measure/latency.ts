@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import pg from 'pg';
 import type { Latency, Side } from '../cases/case.ts';
+import { singleRows } from '../workload/single-rows.ts';
 import { plainKafka } from '../workload/topics.ts';
 import { treeUsage } from './process-tree.ts';
 import { percentile } from './statistics.ts';
@@ -17,43 +17,26 @@ export interface LatencyOptions {
   readonly transactions: number;
 }
 
-const connections = 8;
-
 /**
- * Single-row transactions at a fixed rate, whether or not the earlier ones have arrived, by 8 connections. From
- * the moment that Postgres confirmed the commit until a consumer has the record, whatever its format: the row's
- * note holds a number that is looked for among its bytes.
+ * Of single-row transactions at a fixed rate: from the moment that Postgres confirmed the commit until a consumer
+ * has the record, whatever its format: the row's note holds a number that is looked for among its bytes.
  */
 export async function measureLatency(options: LatencyOptions): Promise<Omit<Side, 'name'>> {
   const { url, topic, pid, startedAt, perSecond, warmUp } = options;
   const total = warmUp + options.transactions;
-  const clients = await Promise.all(Array.from({ length: connections }, () => writer(url)));
-  const { rows } = await clients[0]!.query<{ max: string }>('select max(id) as max from orders');
-  const maxId = Number(rows[0]!.max);
   const run = `run=${performance.now().toFixed(0)},seq=`;
-  const committed = new Float64Array(total);
   const seen = new Float64Array(total);
   const consumer = await watch(topic, run, seen);
-  let before = treeUsage(pid);
-  const began = performance.now();
-  // A connection takes one transaction after the other.
-  const lanes: Promise<unknown>[] = clients.map(() => Promise.resolve());
-  for (let next = 0; next < total; ) {
-    const due = Math.min(total, Math.floor(((performance.now() - began) / 1000) * perSecond));
-    for (; next < due; next++) {
-      if (next === warmUp) before = treeUsage(pid);
-      const lane = next % connections;
-      const n = next;
-      lanes[lane] = lanes[lane]!.then(() => write(clients[lane]!, n, { maxId, run, committed }));
-    }
-    await wait(1);
-  }
+  const load = await singleRows({ url, perSecond, most: total, mark: run });
+  const { committed } = load;
+  await load.until(warmUp);
+  const before = treeUsage(pid);
+  await load.until(total);
   const after = treeUsage(pid);
-  await Promise.all(lanes);
   const deadline = performance.now() + 20_000;
   while (seen.includes(0) && performance.now() < deadline) await wait(50);
   await consumer.disconnect();
-  await Promise.all(clients.map((client) => client.end()));
+  await load.close();
   const lost = seen.filter((at) => at === 0).length;
   if (lost > 0) throw new Error(`${lost} of ${total} changes did not arrive`);
   if (!before || !after) throw new Error('the process ended');
@@ -75,34 +58,6 @@ export const latencyOf = (values: readonly number[]): Latency => ({
   p50: percentile(values, 0.5),
   p99: percentile(values, 0.99),
 });
-
-async function writer(url: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  return client;
-}
-
-async function write(
-  client: pg.Client,
-  n: number,
-  parts: { maxId: number; run: string; committed: Float64Array },
-): Promise<void> {
-  const { maxId, run, committed } = parts;
-  const note = `${run}${n};${'0'.repeat(80)}`;
-  if (n % 3 === 2)
-    await client.query({
-      name: 'insert',
-      text: `insert into orders values ($1, $2, 'new', 12.34, $3, now(), now())`,
-      values: [maxId + 1 + n, n % 100_000, note],
-    });
-  else
-    await client.query({
-      name: 'update',
-      text: `update orders set status = 'late', amount = amount + 1, note = $2, updated_at = now() where id = $1`,
-      values: [1 + (n % maxId), note],
-    });
-  committed[n] = performance.now();
-}
 
 /** A consumer that notes when it has which number; resolves when it is sure to see whatever comes now. */
 export async function watch(topic: string, run: string, seen: Float64Array) {
