@@ -22,27 +22,21 @@ export interface Begun {
 }
 
 /**
- * Erases a subject where its rows come from. The hashes of the keys are written down before anything is deleted,
- * so that a crash in between forgets no row: whoever erases the same subject again goes on with the same erasure,
- * and finds the rest in Postgres and in the journal.
+ * Erases a subject where its rows come from. The hashes of the keys are written down while the rows are locked and
+ * before their transaction is committed: so of every row that is gone the key is known, wherever a crash comes, and
+ * of none that was given to somebody else meanwhile. Whoever erases the same subject again goes on with the same
+ * erasure, and finds the rest in Postgres and in the journal.
  */
 export async function requestErasure(subject: Subject, id: string, parts: RequestParts): Promise<Begun> {
-  const { journal, eraser, hasher } = parts;
+  const { journal, eraser } = parts;
   const found = await eraser.find(subject, id);
   const erasure = await request(subject, { id: found.id, deletes: true }, parts);
-  await note(erasure, found.rows, parts);
-  const { rows, telling, barrier } = await eraser.erase(subject, id, { id: erasure });
-  await journal.record({
-    type: 'deleted',
-    erasure,
-    rows: counts(rows),
-    keys: fresh(erasure, hashed(rows, hasher), journal),
-    barrier,
+  const { rows, telling, barrier } = await eraser.erase(subject, id, {
+    id: erasure,
+    beforeCommit: (erased) => note(erasure, erased.rows, parts),
   });
-  return {
-    erasure: journal.state.erasures.get(erasure)!,
-    telling: [...new Set([...found.telling, ...telling])],
-  };
+  await journal.record({ type: 'deleted', erasure, rows: counts(rows), keys: [], barrier });
+  return { erasure: journal.state.erasures.get(erasure)!, telling };
 }
 
 /**

@@ -53,6 +53,17 @@ export interface ErasedSubject extends FoundSubject {
   readonly barrier: string;
 }
 
+/** What an erasure is called, and what is to be done about its rows before they are gone for good. */
+export interface ErasureRequest {
+  readonly id: string;
+  /**
+   * Awaited as the last thing before the commit, with the rows that are then erased and no others: what must be
+   * durable before they are. When it fails, or takes longer than 10 s, nothing is erased. May be called again where
+   * a transaction has to be tried again. Default: nothing.
+   */
+  beforeCommit?(erased: FoundSubject): Promise<void>;
+}
+
 /** One foreign key of the source's catalog. */
 export interface ForeignKey {
   readonly name: string;
@@ -77,13 +88,13 @@ export interface SourceEraser {
   /** Compares the declaration with the catalog. `erase` refuses what is an error here and would lose rows. */
   check(subject: SubjectTables): Promise<Finding[]>;
   /**
-   * In one transaction: finds and locks the rows, deletes or overwrites them, and writes a barrier whose content
-   * is `{ id, erasure }`. Resolves once it is committed; a failure or a crash before that changes nothing. Rows
-   * that refer to the subject by a foreign key and are inserted meanwhile either are found, or wait and then
-   * fail, or, where the subject's row stays, come after it. Doing it again finds what is there now, be it
-   * nothing, and writes another barrier.
+   * In one transaction: finds and locks the rows, deletes or overwrites them, writes a barrier whose content is
+   * `{ id, erasure }`, and awaits `beforeCommit`. Resolves once it is committed; a failure or a crash before that
+   * changes nothing. Rows that refer to the subject by a foreign key and are inserted meanwhile either are found,
+   * or wait and then fail, or, where the subject's row stays, come after it. Doing it again finds what is there
+   * now, be it nothing, and writes another barrier.
    */
-  erase(subject: SubjectTables, id: string, erasure: { readonly id: string }): Promise<ErasedSubject>;
+  erase(subject: SubjectTables, id: string, erasure: ErasureRequest): Promise<ErasedSubject>;
   /** The same rows, only looked at, as of one moment. */
   find(subject: SubjectTables, id: string): Promise<FoundSubject>;
   /** Only the barrier, for deletes that the application has made itself and committed. Resolves with its id. */

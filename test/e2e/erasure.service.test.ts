@@ -94,7 +94,7 @@ test('no value and no identifier is in the journal, its copy, a certificate, a l
   }
   // Nothing was deleted, so nothing is said to have passed, and nothing is kept out.
   const left = await project.ask('erasure', 'finish');
-  expect([left.code, left.answer[0].phase]).toEqual([1, 'found']);
+  expect([left.code, left.answer[0].phase]).toEqual([1, 'requested']);
   await db.client.query(`update customers set name = 'still here' where id = ${stubborn}`);
   await project.caughtUp();
   expect(await project.row('customer', stubborn)).toMatchObject({ name: 'still here' });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { InsideoutError } from '../../../core/errors.ts';
-import type { ErasedSubject, FoundSubject, SourceEraser, SubjectTables } from '../erasure.ts';
+import type { ErasedSubject, ErasureRequest, FoundSubject, SourceEraser, SubjectTables } from '../erasure.ts';
 import { attempt, connect, quoteIdent } from './connection.ts';
 import { readEraseCatalog } from './erase-catalog.ts';
 import { checkSubject } from './erase-check.ts';
@@ -17,6 +17,9 @@ export type EraserOptions = Pick<PostgresSourceOptions, 'name' | 'url' | 'public
 
 /** How often a deadlock, or a catalog that changes at the same time, is met before it counts as a failure. */
 const maxTries = 4;
+
+/** How long `beforeCommit` may take. */
+const maxHeldMs = 10_000;
 
 /**
  * Nobody is kept waiting by us for longer, nor we by others. Row security must not hide rows silently: switched
@@ -47,7 +50,7 @@ class PostgresEraser implements SourceEraser {
     );
   }
 
-  erase(subject: SubjectTables, id: string, erasure: { readonly id: string }): Promise<ErasedSubject> {
+  erase(subject: SubjectTables, id: string, erasure: ErasureRequest): Promise<ErasedSubject> {
     return this.#alone('erasing a subject', async (client) => {
       const plan = await this.#plan(client, subject);
       const canonical = await readId(client, plan, id);
@@ -55,9 +58,14 @@ class PostgresEraser implements SourceEraser {
       const found = await findRows(client, plan, { id: canonical, lock: true });
       for (const table of plan.deletion) await eraseRows(client, table, found.get(table.name));
       const barrier = await writeBarrier(client, erasure, plan);
-      const told = tellFound(plan, found, canonical);
+      const told = { id: canonical, ...tellFound(plan, found, canonical) };
+      if (erasure.beforeCommit) {
+        // What is checked at the commit only would otherwise fail when the rows are told already.
+        await client.query('set constraints all immediate');
+        await inTime(erasure.beforeCommit(told));
+      }
       await client.query('commit');
-      return { id: canonical, ...told, barrier };
+      return { ...told, barrier };
     });
   }
 
@@ -143,6 +151,29 @@ const tablesOf = (subject: SubjectTables): string[] => subject.tables.map((t) =>
 /** 40P01 deadlock, 40001 serialization failure, 0A000 a prepared statement whose table changed. */
 const mayPass = (error: unknown): boolean =>
   error instanceof PlanOutdated || ['40P01', '40001', '0A000'].includes(sqlState(error) ?? '');
+
+/** Rows are locked for as long as this takes. */
+async function inTime(work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new InsideoutError(
+            'LOG_UNREACHABLE',
+            'What is erased could not be written down within 10 s, for which its rows were locked; nothing was done.',
+            { hint: 'Try again when the Log answers.' },
+          ),
+        ),
+      maxHeldMs,
+    );
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** Deletes or overwrites rows by their keys, all of them or none. */
 async function eraseRows(

@@ -329,6 +329,33 @@ test('rows that another transaction holds are waited for ten seconds, and then i
   expect((await eraser.erase(subject(customer), '7', { id: 'e' })).rows).toHaveLength(3);
 });
 
+test('what is awaited before the commit is told what goes, and holds the rows for ten seconds at most', async () => {
+  const seen: unknown[] = [];
+  const erasing = eraser.erase(subject(customer), '7', {
+    id: 'e',
+    beforeCommit: async (erased) => {
+      seen.push(erased, await count(db, 'customers where id = 7'));
+    },
+  });
+  const { barrier, ...told } = await erasing;
+  expect(seen).toEqual([told, 1]);
+  const stuck = failure(
+    eraser.erase(subject(customer), '8', { id: 'e', beforeCommit: () => new Promise(() => {}) }),
+  );
+  await eventually(
+    'it is held',
+    async () =>
+      (await count(
+        db,
+        `pg_stat_activity where datname = current_database() and state = 'idle in transaction'`,
+      )) > 0,
+  );
+  await db.client.query(`update customers set name = 'still here' where id = 8`);
+  expect((await stuck).code).toBe('LOG_UNREACHABLE');
+  expect(await count(db, `customers where id = 8 and name = 'still here'`)).toBe(1);
+  expect((await eraser.erase(subject(customer), '8', { id: 'e' })).rows).toHaveLength(3);
+});
+
 test('a connection that was broken is made again, and what was under way is not told as undone', async () => {
   await eraser.find(subject(customer), '7');
   const end = `select pg_terminate_backend(pid) from pg_stat_activity
