@@ -69,6 +69,12 @@ export interface Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
 
+  /**
+   * Rows of one application that hold up the store's other generations for some milliseconds, because it locks them
+   * out and keeps this thread busy; null for a store that serves all at once.
+   */
+  readonly step: number | null;
+
   /** Next offset of every partition that was ever claimed. */
   checkpoint(): Promise<Checkpoint>;
 
@@ -80,8 +86,8 @@ export interface Generation {
    *
    * Idempotent: changes below the stored checkpoint have no effect, so any suffix of the log may be replayed,
    * and a batch that is wholly below it is a no-op. Within the batch the last change of a key wins. SQLite applies
-   * rows and checkpoint in one atomic step, Redis a large batch in several, each with its checkpoint; Cassandra applies the rows first, with timestamps made
-   * from offsets, so a repeated application cannot undo a newer one.
+   * rows and checkpoint in one atomic step, Redis a large batch in several, each with its checkpoint; Cassandra
+   * applies the rows first, with timestamps made from offsets, so a repeated application cannot undo a newer one.
    *
    * Of a view with a `ttl`, a row that has ended is deleted instead of written, and one that ends later is never
    * read after its end, by whoever wrote it and whenever; its bytes go soon after. Its end is made of its values

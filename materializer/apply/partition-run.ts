@@ -10,7 +10,7 @@ import { type FailedRecord, type Stage, writeDeadLetters } from './dead-letters.
 import { condemnsRecord, type Decoder } from './decoder.ts';
 import type { ErasedKeys } from './erased.ts';
 import type { ViewObserver } from './observer.ts';
-import { pieceLimits, pieces, shortPieces } from './pieces.ts';
+import { pieces, steps } from './pieces.ts';
 import type { Publisher } from './publisher.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
 import type { Throttle } from './throttle.ts';
@@ -59,13 +59,10 @@ export class PartitionRun {
 
   /** Resolves when everything but the last parts of the batch is in the store. Reports failures, never throws. */
   async take(batch: RecordBatch): Promise<void> {
-    const { background, throttle, publisher } = this.#parts;
-    const short = background?.() === true;
+    const { throttle, publisher } = this.#parts;
     try {
-      for (const piece of pieces(batch, short ? shortPieces : pieceLimits)) {
+      for (const piece of pieces(batch)) {
         if (this.#ended) return;
-        // A store in this very thread lets nobody else have it otherwise.
-        if (short) await turn();
         await throttle?.take(piece.records.length, this.#signal);
         const changes = await this.#decode(piece);
         await this.#published;
@@ -127,7 +124,9 @@ export class PartitionRun {
     const { decoder } = this.#parts;
     const changes: ViewChange[] = [];
     const failed: FailedRecord[] = [];
-    for (const record of batch.records) {
+    const step = this.#step;
+    for (const [i, record] of batch.records.entries()) {
+      if (step !== null && i % step === 0) await turn();
       try {
         if (!decoder.ready(record)) await this.#untilItWorks(() => decoder.prepare(record, this.#signal));
         changes.push(this.#admitted(decoder.decode(record)));
@@ -161,11 +160,15 @@ export class PartitionRun {
     const { generation, observe } = this.#parts;
     const apply = (part: ViewBatch) => this.#untilItWorks(() => generation.apply(this.#claim, part));
     let rows = viewBatch.changes.length;
-    await applyAround(apply, viewBatch, async ({ change, error }) => {
-      const record = batch.records.find((r) => r.offset === change.offset)!;
-      await this.#setAside([this.#describe(batch, record, error)]);
-      rows--;
-    });
+    const step = this.#step;
+    for (const part of steps(viewBatch, step)) {
+      await applyAround(apply, part, async ({ change, error }) => {
+        const record = batch.records.find((r) => r.offset === change.offset)!;
+        await this.#setAside([this.#describe(batch, record, error)]);
+        rows--;
+      });
+      if (step !== null) await turn();
+    }
     observe.applied({
       topic: batch.topic,
       partition: batch.partition,
@@ -175,6 +178,11 @@ export class PartitionRun {
       lag: Math.max(0, batch.end - batch.next),
       committedAt: batch.records.at(-1)?.timestamp ?? null,
     });
+  }
+
+  /** How much is done between two turns of the others in this thread and this store; null for all of it. */
+  get #step(): number | null {
+    return this.#parts.background?.() === true ? this.#parts.generation.step : null;
   }
 
   async #setAside(failed: readonly FailedRecord[]): Promise<void> {

@@ -1,10 +1,8 @@
+import type { ViewBatch } from '../../core/view.ts';
 import type { RecordBatch } from '../../log/log.ts';
 
 /** What one application to a store takes at most; a single larger record goes alone. */
 export const pieceLimits = { records: 5_000, bytes: 4 << 20 };
-
-/** The same where another generation must not be held up: a store may be locked, and this thread busy, meanwhile. */
-export const shortPieces = { records: 500, bytes: 1 << 20 };
 
 /** Cuts what the Log delivered into what a store is given at once. The last piece ends where the batch ends. */
 export function* pieces(batch: RecordBatch, limits = pieceLimits): Generator<RecordBatch> {
@@ -22,4 +20,18 @@ export function* pieces(batch: RecordBatch, limits = pieceLimits): Generator<Rec
     bytes += size;
   }
   yield start === 0 ? batch : { ...batch, records: records.slice(start) };
+}
+
+/** Cuts a batch of changes into batches of at most so many; null leaves it whole. */
+export function* steps(batch: ViewBatch, most: number | null): Generator<ViewBatch> {
+  const { changes, next } = batch;
+  let { from } = batch;
+  if (most !== null)
+    for (let start = 0; start < changes.length - most; start += most) {
+      const border = changes[start + most]!.offset;
+      yield { ...batch, from, next: border, changes: changes.slice(start, start + most) };
+      from = border;
+    }
+  const last = most === null ? 0 : Math.max(0, Math.ceil(changes.length / most) - 1) * most;
+  yield { ...batch, from, next, changes: last === 0 ? changes : changes.slice(last) };
 }

@@ -28,6 +28,7 @@ const keyPage = 5_000;
 export class CassandraGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
+  readonly step = null;
   readonly #connection: CassandraConnection;
   readonly #statements: Statements;
   readonly #expiry: Expiry | null;

@@ -45,6 +45,7 @@ export function openMemoryStore(options: { readonly now?: () => number } = {}): 
 class MemoryGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
+  readonly step = null;
   readonly #expiry: Expiry | null;
   readonly #rows = new Map<string, { row: Row; partition: number; end: number | null }>();
   readonly #checkpoints = new Map<PartitionKey, { next: Offset; epoch: number }>();

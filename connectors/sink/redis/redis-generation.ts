@@ -19,6 +19,7 @@ const keysAtOnce = 1_000;
 export class RedisGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
+  readonly step = null;
   readonly #redis: RedisConnection;
   readonly #names: RedisNames;
   readonly #prefix: string;

@@ -27,6 +27,7 @@ export interface SqliteGenerationParts {
 export class SqliteGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
+  readonly step = 500;
   readonly #db: Database.Database;
   readonly #path: string;
   readonly #sql: Statements;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { RecordBatch, StoredRecord } from '../../../log/log.ts';
-import { pieces } from '../../../materializer/apply/pieces.ts';
+import { pieces, steps } from '../../../materializer/apply/pieces.ts';
 
 const limits = { records: 3, bytes: 20 };
 
@@ -32,5 +32,33 @@ test('the pieces of a batch are its records in order, within the limits, and mee
         for (const r of piece.records) expect(r.offset).toBeLessThan(piece.next);
       }
     }),
+  );
+});
+
+test('the steps of a batch are its changes in order, of at most so many, and meet without a gap', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(2), { maxLength: 20 }),
+      fc.option(fc.integer({ min: 1, max: 7 })),
+      (gaps, most) => {
+        let offset = 10;
+        const changes = gaps.map((gap) => {
+          offset += gap;
+          return { op: 'delete' as const, offset: offset++, key: [1n] };
+        });
+        const batch = { topic: 't', partition: 1, from: 5, next: offset + 3, changes };
+        const cut = [...steps(batch, most)];
+        expect(cut.flatMap((s) => s.changes)).toEqual(changes);
+        expect(cut[0]!.from).toBe(batch.from);
+        expect(cut.at(-1)!.next).toBe(batch.next);
+        expect(cut.length).toBe(most === null ? 1 : Math.max(1, Math.ceil(changes.length / most)));
+        for (const [i, step] of cut.entries()) {
+          expect(step.changes.length).toBeLessThanOrEqual(most ?? changes.length);
+          if (i + 1 < cut.length) expect(step.next).toBe(cut[i + 1]!.from);
+          for (const change of step.changes)
+            expect(change.offset < step.next && change.offset >= step.from).toBe(true);
+        }
+      },
+    ),
   );
 });

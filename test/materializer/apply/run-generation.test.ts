@@ -279,6 +279,38 @@ describe('a run', () => {
     }
   });
 
+  test.each([true, false])(
+    'in the background (%s) it applies in the steps of the store, with turns for others between',
+    async (background) => {
+      const sqlite = await openSqliteStore({ path: folder.path(`store${files++}.db`) });
+      const ids = Array.from({ length: 3_000 }, (_, i) => i);
+      await append(...ids.map((n) => upsert(n)));
+      let turns = 0;
+      let stopped = false;
+      const others = (async () => {
+        for (; !stopped; turns++) await new Promise(setImmediate);
+      })();
+      const applied: { rows: number; turns: number }[] = [];
+      const watched = faulty(sqlite, (op, _call, batch) => {
+        if (op === 'apply') applied.push({ rows: batch!.changes.length, turns });
+        return null;
+      });
+      const run = start(log, watched, { background: () => background });
+      await until(() => caughtUp(log, sqlite), 'caught up');
+      await run.stop();
+      stopped = true;
+      await others;
+      expect(await rowsOf(sqlite)).toEqual(ids.map((n) => cardOf(n, { name: `n${n}`, visits: n })));
+      const most = Math.max(...applied.map(({ rows }) => rows));
+      if (background) {
+        expect(most).toBe(500);
+        for (const [i, at] of applied.entries())
+          if (i > 0) expect(at.turns).toBeGreaterThan(applied[i - 1]!.turns);
+      } else expect(most).toBeGreaterThan(500);
+      await sqlite.close();
+    },
+  );
+
   test('waits for a schema registry that is down', async () => {
     await append(upsert(1));
     let down = 3;
