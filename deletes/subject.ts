@@ -1,8 +1,10 @@
+import { parseReplacement, type Replacement } from '../connectors/source/replacement.ts';
+
 /** What happens to the rows of a table when their subject is erased. */
 export type ErasePolicy =
   | { readonly kind: 'delete' }
   /** The rows stay, with these values in place of what they told of the subject. */
-  | { readonly kind: 'anonymise'; readonly set: Readonly<Record<string, string | number | boolean | null>> };
+  | { readonly kind: 'anonymise'; readonly set: Readonly<Record<string, Replacement>> };
 
 /** Where a table holds the subject: the column is the subject's id, or refers to a row of a table that is listed before. */
 export interface SubjectTable {
@@ -29,10 +31,11 @@ export interface SubjectDeclaration {
    * `public.orders.customer_id`, `public.payments.order_id -> public.orders`.
    */
   readonly is: readonly string[];
-  /** Tables whose rows stay, with the values that they get. Default: rows are deleted. */
-  readonly anonymise?:
-    | Readonly<Record<string, Readonly<Record<string, string | number | boolean | null>>>>
-    | undefined;
+  /**
+   * Tables whose rows stay, with the values that they get; `{random}` in a text is a new UUID in each row. Default:
+   * rows are deleted.
+   */
+  readonly anonymise?: Readonly<Record<string, Readonly<Record<string, Replacement>>>> | undefined;
 }
 
 /** Reads a declaration; its problems as path and sentence instead, when there are any. */
@@ -76,9 +79,15 @@ export function parseSubject(
       policy: set ? { kind: 'anonymise', set } : { kind: 'delete' },
     });
   });
-  for (const table of Object.keys(declared.anonymise ?? {}))
+  for (const [table, set] of Object.entries(declared.anonymise ?? {})) {
     if (!tables.some((t) => t.table === table))
       problems.push({ path: `anonymise.${table}`, message: 'is not among the tables of `is`' });
+    for (const [column, value] of Object.entries(set)) {
+      const parsed = typeof value === 'string' ? parseReplacement(value) : null;
+      if (parsed && 'problem' in parsed)
+        problems.push({ path: `anonymise.${table}.${column}`, message: parsed.problem });
+    }
+  }
   return { subject: { name, source: declared.source, tables }, problems };
 }
 

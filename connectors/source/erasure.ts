@@ -1,3 +1,4 @@
+import type { Replacement } from './replacement.ts';
 import type { Finding } from './source.ts';
 
 /** Where a source holds the rows of a subject. The first table is the subject's own. */
@@ -19,7 +20,8 @@ export interface SubjectPlace {
     | { readonly kind: 'delete' }
     | {
         readonly kind: 'anonymise';
-        readonly set: Readonly<Record<string, string | number | boolean | null>>;
+        /** Texts as `parseReplacement` reads them. */
+        readonly set: Readonly<Record<string, Replacement>>;
       };
 }
 

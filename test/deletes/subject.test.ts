@@ -67,6 +67,13 @@ test.each<[string, readonly string[], SubjectDeclaration['anonymise'], string, R
     'anonymise.public.a.id',
     /found by/,
   ],
+  [
+    'another word in braces',
+    ['public.a.id'],
+    { 'public.a': { mail: 'x-{id}@example.org' } },
+    'anonymise.public.a.mail',
+    /holds \{id\}, but only \{random\} is known.*write \{\{id\}\}/,
+  ],
   ['to overwrite elsewhere', ['public.a.id'], { 'public.z': { n: 1 } }, 'anonymise.public.z', /not among/],
 ])('%s is refused at its path', (_what, is, anonymise, path, message) => {
   const { problems } = parse(is, anonymise);

@@ -18,6 +18,8 @@ export interface EraseColumn {
   readonly indexed: boolean;
   /** A unique index is about it alone, or about an expression of it alone. */
   readonly unique: boolean;
+  /** Such an index holds every row, so that no two rows can have the same value. */
+  readonly distinct: boolean;
 }
 
 /** A table as erasing needs to know it. */
@@ -75,12 +77,14 @@ const tablesQuery = `
           and case when c.relreplident = 'i' then i.indisreplident else i.indisprimary end),
        'indexed', exists (select from pg_index i where i.indrelid = c.oid and i.indkey[0] = a.attnum
           and i.indisvalid and i.indpred is null),
-       'unique', exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indnkeyatts = 1
-          and (i.indkey[0] = a.attnum or i.indkey[0] = 0 and array[a.attnum::int] = (
-            select array_agg(distinct d.refobjsubid) from pg_depend d where d.classid = 'pg_class'::regclass
-              and d.objid = i.indexrelid and d.refobjid = c.oid and d.refobjsubid > 0)))
-       ) order by a.attnum)
+       'unique', u.found, 'distinct', u.whole) order by a.attnum)
      from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = nullif(t.typbasetype, 0)
+     cross join lateral (
+       select count(*) > 0 as found, coalesce(bool_or(i.indpred is null), false) as whole from pg_index i
+       where i.indrelid = c.oid and i.indisunique and i.indnkeyatts = 1
+         and (i.indkey[0] = a.attnum or i.indkey[0] = 0 and array[a.attnum::int] = (
+           select array_agg(distinct d.refobjsubid) from pg_depend d where d.classid = 'pg_class'::regclass
+             and d.objid = i.indexrelid and d.refobjid = c.oid and d.refobjsubid > 0))) u
      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
     (select json_object_agg(leaf.oid::text, (
        select p.schemaname || '.' || p.tablename

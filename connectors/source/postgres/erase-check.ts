@@ -3,6 +3,7 @@ import { error, fine, warning } from '../findings.ts';
 import type { Finding } from '../source.ts';
 import { quoteQualified } from './catalog.ts';
 import { quoteIdent } from './connection.ts';
+import { checkAnonymise } from './erase-anonymise.ts';
 import { type EraseCatalog, type EraseTable, referredColumn } from './erase-catalog.ts';
 import { checkReference } from './erase-references.ts';
 
@@ -61,7 +62,7 @@ function checkTable(table: EraseTable, subject: SubjectTables, catalog: EraseCat
       ),
     );
   findings.push(...checkPublished(table, policy, catalog));
-  if (policy.kind === 'anonymise') findings.push(...checkAnonymise(table, policy.set, subject, catalog));
+  if (policy.kind === 'anonymise') findings.push(...checkAnonymise(table, policy.set, { subject, catalog }));
   const triggers = policy.kind === 'delete' ? table.deleteTriggers : table.updateTriggers;
   for (const trigger of triggers)
     findings.push(
@@ -95,49 +96,6 @@ function checkPublished(table: EraseTable, policy: SubjectPlace['policy'], catal
         ),
       ]
     : [fine(check, `Erased rows of ${table.name} are published.`)];
-}
-
-function checkAnonymise(
-  table: EraseTable,
-  set: Readonly<Record<string, unknown>>,
-  subject: SubjectTables,
-  catalog: EraseCatalog,
-): Finding[] {
-  const findings: Finding[] = [];
-  const bad = (column: string, what: string, mend: string) =>
-    findings.push(error(`anonymise ${table.name}.${column}`, `${table.name}.${column} ${what}.`, mend));
-  const leave = 'Leave it out of `anonymise`, or delete the rows.';
-  for (const [name, value] of Object.entries(set)) {
-    const column = table.columns.find((c) => c.name === name);
-    const refersHere = subject.tables.some(
-      (p) => p.through?.table === table.name && referredColumn(p, catalog) === name,
-    );
-    if (!column) bad(name, 'does not exist', 'Correct its name under `anonymise`.');
-    else if (column.key) bad(name, 'is part of the key', leave);
-    else if (column.generated) bad(name, 'is computed by Postgres', leave);
-    else if (refersHere) bad(name, 'is what other rows of the subject are found by', leave);
-    else if (value === null && column.notNull)
-      bad(name, 'may not be null', 'Give another value, drop NOT NULL, or delete the rows.');
-    else if (value !== null && column.unique)
-      findings.push(
-        warning(
-          `anonymise ${table.name}.${name}`,
-          `${table.name}.${name} is unique, so only one row can have this value.`,
-          'Set it to null, or delete the rows.',
-        ),
-      );
-  }
-  const found = subject.tables.filter((p) => p.table === table.name).map((p) => p.column);
-  for (const { name, unique, key } of table.columns)
-    if (unique && !key && !(name in set) && !found.includes(name))
-      findings.push(
-        warning(
-          `anonymise ${table.name}.${name}`,
-          `${table.name}.${name} is unique, stays as it is, and so may tell whose row it was.`,
-          'Add it under `anonymise`.',
-        ),
-      );
-  return findings;
 }
 
 function checkPlace(

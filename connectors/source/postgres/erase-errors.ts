@@ -21,7 +21,12 @@ export function classifyErasing(error: unknown, attempt: Attempt): InsideoutErro
     case '23P01':
       return config(
         `Anonymising would give several rows of ${name} what the constraint "${constraint ?? '?'}" wants once; nothing was done.`,
-        `Set the column to null under \`anonymise\`, or delete the rows of ${name}.`,
+        `Under \`anonymise\`, use {random} in the column's text or set it to null, or delete the rows of ${name}.`,
+      );
+    case '22001':
+      return config(
+        'A value under `anonymise` is longer than its column takes; nothing was done.',
+        'Give a shorter one; {random} has 36 characters.',
       );
     case '23514':
       return config(

@@ -1,6 +1,8 @@
 import { InsideoutError } from '../../../core/errors.ts';
 import type { ForeignKey, SubjectPlace, SubjectTables } from '../erasure.ts';
+import { parseReplacement, type RandomText, type Replacement } from '../replacement.ts';
 import { quoteQualified } from './catalog.ts';
+import { isNumber } from './erase-anonymise.ts';
 import { columnOf, type EraseCatalog, type EraseColumn, referredColumn } from './erase-catalog.ts';
 import { checkSubject } from './erase-check.ts';
 import { foreignKeyStamp } from './foreign-keys.ts';
@@ -23,6 +25,8 @@ export interface PlannedTable {
   readonly read: readonly EraseColumn[];
   readonly telling: readonly string[];
   readonly policy: SubjectPlace['policy'];
+  /** What an anonymised row gets; nothing where rows are deleted. */
+  readonly overwrite: readonly { readonly column: EraseColumn; readonly value: RandomText | null }[];
   readonly partitioned: boolean;
   /** Of a partitioned table: topics by the oid of the partition that holds the row. */
   readonly topics: ReadonlyMap<string, string>;
@@ -96,17 +100,25 @@ function planTable(
     read: [...new Set([...key, ...telling, ...referred])],
     telling: telling.map((c) => c.name),
     policy,
+    overwrite: Object.entries(policy.kind === 'anonymise' ? policy.set : {}).map(([column, value]) => ({
+      column: columnOf(table, column),
+      value: textOf(value),
+    })),
     partitioned: table.partitioned,
     topics: new Map([...table.publishedAs].map(([oid, published]) => [oid, topicOf(published ?? name)])),
     topic: topicOf(name),
   };
 }
 
-const numeric = new Set(['int2', 'int4', 'int8', 'oid', 'float4', 'float8', 'numeric', 'money', 'bool']);
+function textOf(value: Replacement): RandomText | null {
+  if (typeof value !== 'string') return value === null ? null : [String(value)];
+  const parsed = parseReplacement(value);
+  // What is not clear was refused by the check.
+  return 'problem' in parsed ? [value] : parsed;
+}
 
-/** Numbers say nothing of the subject wherever they are found: other columns hold the same ones. */
 function tells(column: EraseColumn, policy: SubjectPlace['policy']): boolean {
-  if (!column.unique || numeric.has(column.base)) return false;
+  if (!column.unique || isNumber(column)) return false;
   return policy.kind === 'delete' || column.name in policy.set;
 }
 

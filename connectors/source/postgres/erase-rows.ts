@@ -122,9 +122,10 @@ export function tellFound(
 }
 
 /** False where an earlier erasure already put the value there that all such rows have. */
-function tellsAnew({ telling, policy }: PlannedTable, column: string, value: string): boolean {
+function tellsAnew({ telling, overwrite }: PlannedTable, column: string, value: string): boolean {
   if (!telling.includes(column)) return false;
-  return policy.kind === 'delete' || String(policy.set[column]) !== value;
+  const same = overwrite.find((o) => o.column.name === column)?.value;
+  return same?.length !== 1 || same[0] !== value;
 }
 
 function topicOf(table: PlannedTable, row: FoundRow): string {

@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { InsideoutError } from '../../../core/errors.ts';
 import type { ErasedSubject, ErasureRequest, FoundSubject, SourceEraser, SubjectTables } from '../erasure.ts';
-import { attempt, connect, quoteIdent } from './connection.ts';
+import { attempt, connect } from './connection.ts';
 import { readEraseCatalog } from './erase-catalog.ts';
 import { checkSubject } from './erase-check.ts';
-import { classifyErasing, refersToNothing } from './erase-errors.ts';
-import { type ErasePlan, type PlannedTable, planErasure } from './erase-plan.ts';
-import { type FoundRow, findRows, PlanOutdated, prepared, readId, tellFound } from './erase-rows.ts';
+import { classifyErasing } from './erase-errors.ts';
+import { type ErasePlan, planErasure } from './erase-plan.ts';
+import { findRows, PlanOutdated, prepared, readId, tellFound } from './erase-rows.ts';
+import { eraseRows } from './erase-write.ts';
 import { readForeignKeys } from './foreign-keys.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { sqlState } from './pg-errors.ts';
@@ -173,40 +174,6 @@ async function inTime(work: Promise<void>): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** Deletes or overwrites rows by their keys, all of them or none. */
-async function eraseRows(
-  client: pg.Client,
-  table: PlannedTable,
-  found: ReadonlyMap<string, FoundRow> | undefined,
-): Promise<void> {
-  if (!found || found.size === 0) return;
-  const rows = [...found.values()];
-  const keys = table.key.map((_, i) => rows.map((row) => row.values[i] ?? null));
-  const gone = table.key.map((_, i) => `k${i}`);
-  const set = table.policy.kind === 'anonymise' ? Object.entries(table.policy.set) : [];
-  const from = `unnest(${table.key.map((c, i) => `$${i + 1}::${c.type}[]`).join(', ')}) as gone(${gone.join(', ')})`;
-  const where = table.key.map((c, i) => `erased.${quoteIdent(c.name)} = gone.k${i}`).join(' and ');
-  // The values are not cast: assigned, one that is too long for its column is an error and not cut off.
-  const values = set.map(([column], i) => `${quoteIdent(column)} = $${keys.length + i + 1}`).join(', ');
-  const text =
-    table.policy.kind === 'delete'
-      ? `delete from ${table.sql} erased using ${from} where ${where}`
-      : `update ${table.sql} erased set ${values} from ${from} where ${where}`;
-  if (table.policy.kind === 'anonymise' && set.length === 0) return;
-  const parameters = [...keys, ...set.map(([, value]) => (value === null ? null : String(value)))];
-  const { rowCount } = await client.query(prepared(text, parameters)).catch((error: unknown) => {
-    throw table.policy.kind === 'anonymise' ? (refersToNothing(error, table.name) ?? error) : error;
-  });
-  if (rowCount !== rows.length)
-    throw new InsideoutError(
-      'CONFIG_INVALID',
-      `Of ${rows.length} rows of ${table.name} only ${rowCount} could be erased; nothing was done.`,
-      {
-        hint: `Look for a trigger or a rule of ${table.name} that keeps rows, or for foreign keys in a circle.`,
-      },
-    );
 }
 
 /** Writes the barrier, and makes sure that no foreign key has come since the plan was made: they are locked out. */

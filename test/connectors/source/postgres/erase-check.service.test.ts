@@ -137,12 +137,46 @@ test('what anonymising leaves, breaks or cannot do is told, and triggers that ma
   const set = { name: null, email: 'x', id: 1, lower: 'x', nothing: 1 };
   expect(await problems(subject(customer, { 'public.customers': set }))).toEqual([
     expect.stringMatching(/^error: public.customers.name may not be null/),
-    expect.stringMatching(/^warning: public.customers.email is unique, so only one row/),
+    expect.stringMatching(
+      /^error: public.customers.email is unique, so no two rows can have this value.*'erased-\{random\}@example.invalid'/,
+    ),
     expect.stringMatching(/^error: public.customers.id is part of the key/),
     expect.stringMatching(/^error: public.customers.lower is computed/),
     expect.stringMatching(/^error: public.customers.nothing does not exist/),
     expect.stringMatching(/^warning: public.customers.phone is unique, stays as it is/),
     expect.stringMatching(/^warning: The trigger audit runs when rows of public.orders are erased/),
+  ]);
+});
+
+test('a unique column takes null or a text with {random}; a constant only where its index leaves that out', async () => {
+  await db.client.query(`
+    alter table customers add no int unique, add nick text, add mail text, add age int,
+      add site text not null unique default gen_random_uuid();
+    create unique index on customers (lower(nick)); create unique index on customers (mail) where mail <> 'gone'`);
+  const of = (set: Record<string, string | number | null>) =>
+    problems(
+      subject(customer, {
+        'public.customers': { no: null, nick: null, mail: null, email: null, site: '{random}', ...set },
+      }),
+    );
+  const references = await of({});
+  expect(references.filter((p) => !p.startsWith('warning: public.customers'))).toEqual(references);
+  const own = async (set: Record<string, string | number | null>) =>
+    (await of(set)).filter((p) => p.includes('public.customers.') && !references.includes(p));
+  expect(await own({ nick: 'x{random}', mail: '{random}' })).toEqual([]);
+  expect(await own({ nick: 'x', mail: 'gone', site: '{{random}}' })).toEqual([
+    expect.stringMatching(/^error: public.customers.nick is unique.*\{random\}/),
+    expect.stringMatching(/^warning: public.customers.mail is unique where its index says so.*\{random\}/),
+    expect.stringMatching(/^error: public.customers.site is unique.*\{random\}/),
+  ]);
+  expect(await own({ no: 5, age: '{random}' })).toEqual([
+    'error: public.customers.no is unique, so no two rows can have this value. Set it to null, or delete the rows.',
+    'error: public.customers.age is of the type integer, and {random} is a text. Set it to null, or delete the rows.',
+  ]);
+  expect(await own({ name: '{rnadom}' })).toEqual([
+    expect.stringMatching(
+      /^error: public.customers.name gets a text that is not clear. It holds \{rnadom\}, but only \{random\} is known/,
+    ),
   ]);
 });
 
