@@ -134,9 +134,11 @@ function compileFields(
     if (!read) throw unconvertible(name, type);
     return { name, type, read };
   });
-  const missing = wanted.filter((name) => !fields.some((f) => columnOf(f) === name));
+  // A copy has room for every column at once; a row that grows is laid out anew several times. And what the writer
+  // does not have is null already.
+  const empty: Readonly<Record<string, Value>> = Object.fromEntries(wanted.map((name) => [name, null]));
   return (cursor) => {
-    const row: Record<string, Value> = {};
+    const row = { ...empty };
     for (const step of steps) {
       if (step.skip) step.skip(cursor);
       else {
@@ -145,7 +147,6 @@ function compileFields(
         row[step.name] = value;
       }
     }
-    for (const name of missing) row[name] = null;
     return row;
   };
 }

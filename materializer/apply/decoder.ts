@@ -61,9 +61,8 @@ export class Decoder {
     const source = reader(this.#rows.find(record.value))(record.value);
     const row = source && this.#project(source, key);
     if (!row) return { op: 'delete', offset, key };
-    this.#keyColumns.forEach(([name], i) => {
-      row[name] = key[i]!;
-    });
+    const names = this.#view.shape.key;
+    for (let i = 0; i < names.length; i++) row[names[i]!] = key[i]!;
     if (this.#end) this.#checkEnd(row, this.#end);
     return { op: 'upsert', offset, key, row };
   }

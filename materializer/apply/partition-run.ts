@@ -125,7 +125,8 @@ export class PartitionRun {
     const changes: ViewChange[] = [];
     const failed: FailedRecord[] = [];
     const step = this.#step;
-    for (const [i, record] of batch.records.entries()) {
+    for (let i = 0; i < batch.records.length; i++) {
+      const record = batch.records[i]!;
       if (step !== null && i % step === 0) await turn();
       try {
         if (!decoder.ready(record)) await this.#untilItWorks(() => decoder.prepare(record, this.#signal));

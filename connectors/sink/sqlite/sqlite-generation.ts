@@ -3,7 +3,7 @@ import type Database from 'better-sqlite3';
 import type { Checkpoint } from '../../../core/position.ts';
 import { partitionKey } from '../../../core/position.ts';
 import type { Row, Value } from '../../../core/value.ts';
-import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
+import type { GenerationId, Key, ViewBatch, ViewChange, ViewShape } from '../../../core/view.ts';
 import { type Expiry, expiryOf } from '../expiry.ts';
 import { fenced, gap, gone } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
@@ -37,6 +37,9 @@ export class SqliteGeneration implements Generation {
   readonly #binders: readonly ToSqlite[];
   readonly #keyBinders: readonly ToSqlite[];
   readonly #apply: (claim: Claim, batch: ViewBatch) => void;
+  /** Parameters of the rows that wait for their statement, and how many there are. */
+  readonly #values: unknown[];
+  #filled = 0;
 
   constructor(parts: SqliteGenerationParts) {
     const { db, view, id } = parts;
@@ -50,7 +53,11 @@ export class SqliteGeneration implements Generation {
     this.#binders = this.#names.map((name) => toSqlite[view.columns[name]!]);
     this.#keyBinders = view.key.map((name) => toSqlite[view.columns[name]!]);
     this.#sql = prepare(db, view, id);
-    const transaction = db.transaction((claim: Claim, batch: ViewBatch) => this.#write(claim, batch));
+    this.#values = new Array(this.#sql.rowsAtOnce * (this.#names.length + (this.#expiry ? 2 : 1)));
+    const transaction = db.transaction((claim: Claim, batch: ViewBatch) => {
+      this.#filled = 0;
+      this.#write(claim, batch);
+    });
     this.#apply = (claim, batch) => transaction.immediate(claim, batch);
   }
 
@@ -144,28 +151,50 @@ export class SqliteGeneration implements Generation {
     if (!stored || stored.epoch !== claim.epoch) throw fenced(view, batch);
     if (batch.from > stored.next) throw gap(view, batch, stored.next);
     if (batch.next <= stored.next) return;
-    const expiry = this.#expiry;
-    const width = this.#names.length + 1;
-    const values: unknown[] = new Array(expiry ? width + 1 : width);
-    for (const change of batch.changes) {
+    const { changes } = batch;
+    for (let i = 0; i < changes.length; i++) {
+      const change = changes[i]!;
       if (change.offset < stored.next) continue;
-      if (change.op === 'upsert') {
-        if (expiry) {
-          const end = expiry.end(change.row);
-          if (expiry.ended(end)) {
-            this.#remove(change.key);
-            continue;
-          }
-          values[width] = end;
-        }
-        for (let i = 0; i < this.#names.length; i++)
-          values[i] = this.#binders[i]!((change.row[this.#names[i]!] ?? null) as Value);
-        values[this.#names.length] = batch.partition;
-        this.#sql.upsert.run(values);
-      } else if (change.op === 'delete') this.#remove(change.key);
-      else this.#sql.truncate.run(batch.partition);
+      if (change.op === 'upsert') this.#upsert(change, batch.partition);
+      else {
+        this.#flush();
+        if (change.op === 'delete') this.#remove(change.key);
+        else this.#sql.truncate.run(batch.partition);
+      }
     }
+    this.#flush();
     this.#sql.move.run(batch.next, view.name, id, batch.topic, batch.partition);
+  }
+
+  /** Keeps the row until there are enough for one statement. */
+  #upsert({ key, row }: Extract<ViewChange, { op: 'upsert' }>, partition: number): void {
+    const names = this.#names;
+    const values = this.#values;
+    let at = this.#filled;
+    for (let i = 0; i < names.length; i++)
+      values[at++] = this.#binders[i]!((row[names[i]!] ?? null) as Value);
+    values[at++] = partition;
+    if (this.#expiry) {
+      const end = this.#expiry.end(row);
+      if (this.#expiry.ended(end)) {
+        this.#flush();
+        this.#remove(key);
+        return;
+      }
+      values[at++] = end;
+    }
+    this.#filled = at;
+    if (at < values.length) return;
+    this.#filled = 0;
+    this.#sql.upsertMany.run(values);
+  }
+
+  /** Writes the rows that are kept, in their order, before anything else is done to the table. */
+  #flush(): void {
+    const width = this.#values.length / this.#sql.rowsAtOnce;
+    const filled = this.#filled;
+    this.#filled = 0;
+    for (let at = 0; at < filled; at += width) this.#sql.upsert.run(this.#values.slice(at, at + width));
   }
 
   #remove(key: Key): void {
