@@ -1,7 +1,7 @@
 import type { Checkpoint } from '../core/position.ts';
 import type { Row } from '../core/value.ts';
 import type { ErasedRows } from '../materializer/apply/erased.ts';
-import type { JournalState } from './journal.ts';
+import type { Erasure, JournalState } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
 
 /**
@@ -12,6 +12,8 @@ export class ErasureGuard implements ErasedRows {
   readonly #state: () => JournalState;
   readonly #hasher: () => KeyHasher;
   #seen: JournalState | null = null;
+  /** How many events of the journal are in what follows. */
+  #events = 0;
   #hashes = new Map<string, Set<string>>();
   #ends = new Map<string, number>();
 
@@ -38,21 +40,25 @@ export class ErasureGuard implements ErasedRows {
   #follow(): void {
     const state = this.#state();
     if (state === this.#seen) return;
+    const news = state.events.slice(this.#events);
+    const again = this.#events > state.events.length || news.some((event) => event.type === 'lifted');
+    if (again) this.#hashes = new Map();
+    if (again) this.#ends = new Map();
+    const touched = again ? state.erasures.keys() : new Set(news.map((event) => event.erasure));
+    for (const id of touched) this.#add(state.erasures.get(id)!);
     this.#seen = state;
-    const hashes = new Map<string, Set<string>>();
-    const ends = new Map<string, number>();
-    for (const erasure of state.erasures.values()) {
-      // Until somebody has said that the deletes were committed, it may yet turn out that nothing was deleted.
-      if (erasure.phase === 'requested' || erasure.phase === 'found' || erasure.lifted) continue;
-      for (const { topic, hashes: keys } of erasure.keys) {
-        const set = hashes.get(topic) ?? new Set<string>();
-        hashes.set(topic, set);
-        for (const hash of keys) set.add(hash);
-      }
-      for (const [key, end] of erasure.ends) ends.set(key, Math.max(end, ends.get(key) ?? 0));
+    this.#events = state.events.length;
+  }
+
+  #add({ phase, lifted, keys, ends }: Erasure): void {
+    // Until somebody has said that the deletes were committed, it may yet turn out that nothing was deleted.
+    if (phase === 'requested' || phase === 'found' || lifted) return;
+    for (const { topic, hashes } of keys) {
+      if (hashes.length === 0) continue;
+      const set = this.#hashes.get(topic) ?? new Set<string>();
+      this.#hashes.set(topic, set);
+      for (const hash of hashes) set.add(hash);
     }
-    for (const [topic, set] of hashes) if (set.size === 0) hashes.delete(topic);
-    this.#hashes = hashes;
-    this.#ends = ends;
+    for (const [key, end] of ends) this.#ends.set(key, Math.max(end, this.#ends.get(key) ?? 0));
   }
 }

@@ -54,6 +54,11 @@ export type ErasureHappening =
       readonly barrier: string | null;
       readonly ends: Readonly<Record<string, number>>;
     }
+  /**
+   * Who began it finishes it as well, and knows values that nobody else knows: until then, in milliseconds since
+   * 1970, no daemon takes it up. A courtesy and no lock; 0 gives it free.
+   */
+  | { readonly type: 'held'; readonly erasure: string; readonly until: number }
   | { readonly type: 'looked'; readonly erasure: string; readonly places: readonly Place[] }
   /** The subject may come back, as when a natural key is used anew: its keys are no longer kept out. */
   | { readonly type: 'lifted'; readonly erasure: string }
@@ -76,6 +81,10 @@ export interface Erasure {
   readonly shred: string | null;
   readonly by: string;
   readonly requestedAt: number;
+  /** When its newest event was written. */
+  readonly changedAt: number;
+  /** See the event `held`; 0 when it is not. */
+  readonly heldUntil: number;
   readonly phase: ErasurePhase;
   readonly rows: Readonly<Record<string, number>>;
   readonly keys: readonly ErasedKeys[];
@@ -96,83 +105,94 @@ export interface JournalState {
   readonly events: readonly ErasureEvent[];
 }
 
+type Mutable = { erasures: Map<string, Erasure>; chain: Certificate[]; events: ErasureEvent[] };
+
 export type Journal = EventLog<ErasureEvent, JournalState>;
 
 export const journalTopic = (namespace: string): string => `__${namespace}.erasures`;
 
-export const emptyJournal: JournalState = { erasures: new Map(), chain: [], events: [] };
+export const emptyJournal = (): JournalState => ({ erasures: new Map(), chain: [], events: [] });
 
 /** Opens the journal of erasures. Close it. Errors: those of the Log. */
 export const openJournal = (log: Log, namespace: string): Promise<Journal> =>
   EventLog.open<ErasureEvent, JournalState>(log, journalTopic(namespace), {
-    empty: emptyJournal,
+    empty: emptyJournal(),
     fold,
     refusal,
     mend: 'Look at `insideout erasures`, and try again if it is still wanted.',
   });
 
-export function fold(before: JournalState, event: ErasureEvent): JournalState {
-  const state = { ...before, events: [...before.events, event] };
-  const erasures = new Map(state.erasures);
-  if (event.type === 'requested') {
-    const { erasure: id, subject, subjectHash, kind, source, deletes, via, shred, by, at } = event;
-    erasures.set(id, {
-      id,
-      subject,
-      subjectHash,
-      kind,
-      source,
-      deletes,
-      shred: shred ?? null,
-      by: via === undefined ? by : `${via} through ${by}`,
-      requestedAt: at,
-      phase: 'requested',
-      rows: {},
-      keys: [],
-      barrier: null,
-      ends: new Map(),
-      places: [],
-      certificate: null,
-      lifted: false,
-    });
-    return { ...state, erasures };
-  }
-  const known = erasures.get(event.erasure)!;
+/**
+ * The state after an event that is not refused: another object, so that whoever follows sees that it is another,
+ * but with the same map and lists, which grow. Copies of them would make the time for n erasures n².
+ */
+export function fold(state: JournalState, event: ErasureEvent): JournalState {
+  const { erasures, chain, events } = state as Mutable;
+  const id = event.erasure;
+  const erasure = event.type === 'requested' ? begun(event) : after(erasures.get(id)!, event);
+  erasures.set(id, { ...erasure, changedAt: event.at });
+  if (event.type === 'completed') chain.push(event.certificate);
+  events.push(event);
+  return { erasures, chain, events };
+}
+
+function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
+  const { erasure: id, subject, subjectHash, kind, source, deletes, via, shred, by, at } = event;
+  return {
+    id,
+    subject,
+    subjectHash,
+    kind,
+    source,
+    deletes,
+    shred: shred ?? null,
+    by: via === undefined ? by : `${via} through ${by}`,
+    requestedAt: at,
+    changedAt: at,
+    heldUntil: 0,
+    phase: 'requested',
+    rows: {},
+    keys: [],
+    barrier: null,
+    ends: new Map(),
+    places: [],
+    certificate: null,
+    lifted: false,
+  };
+}
+
+function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' }>): Erasure {
   switch (event.type) {
+    case 'held':
+      return { ...known, heldUntil: event.until };
     case 'found':
-      erasures.set(known.id, {
+      return {
         ...known,
         phase: unconfirmed(known) ? 'found' : known.phase,
         rows: unconfirmed(known) ? most(known.rows, event.rows) : known.rows,
         keys: merged(known.keys, event.keys),
-      });
-      return { ...state, erasures };
+      };
     case 'deleted':
-      erasures.set(known.id, {
+      return {
         ...known,
         phase: 'deleted',
         rows: unconfirmed(known) ? most(known.rows, event.rows) : added(known.rows, event.rows),
         keys: merged(known.keys, event.keys),
         barrier: event.barrier,
-      });
-      return { ...state, erasures };
+      };
     case 'passed':
-      erasures.set(known.id, { ...known, phase: 'passed', ends: new Map(Object.entries(event.ends)) });
-      return { ...state, erasures };
+      return { ...known, phase: 'passed', ends: new Map(Object.entries(event.ends)) };
     case 'looked':
-      erasures.set(known.id, { ...known, places: event.places });
-      return { ...state, erasures };
+      return { ...known, places: event.places };
     case 'lifted':
-      erasures.set(known.id, { ...known, lifted: true });
-      return { ...state, erasures };
+      return { ...known, lifted: true };
     case 'completed':
-      erasures.set(known.id, {
+      return {
         ...known,
         phase: 'completed',
         places: event.certificate.body.places,
         certificate: event.certificate,
-      });
-      return { ...state, erasures, chain: [...state.chain, event.certificate] };
+      };
   }
 }
 

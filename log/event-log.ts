@@ -18,7 +18,10 @@ export type Unframed<Event> = Event extends EventFrame ? Omit<Event, keyof Event
 
 export interface Folding<Event extends EventFrame, State> {
   readonly empty: State;
-  /** The state after an event that is not refused. Pure. */
+  /**
+   * The state after an event that is not refused, as another object; what the former one holds may have become part
+   * of it, so that only the newest is looked at.
+   */
   fold(state: State, event: Event): State;
   /** Why an event cannot follow the state, as a sentence; null when it can. Pure. */
   refusal(state: State, event: Event): string | null;
