@@ -44,6 +44,7 @@ export function rebuildCommand(): Command {
           epoch: staged.entries[0]!.epoch,
           resumed: staged.resumed,
           generations: staged.entries.map(({ view, generation, store }) => ({ view, generation, store })),
+          givenUp: staged.givenUp.map(({ view, generation, store }) => ({ view, generation, store })),
           gate: built?.reports.map(plainReport) ?? null,
           promoted: built?.moves ?? null,
           seconds: (Date.now() - started) / 1000,
@@ -101,16 +102,19 @@ async function build(
 
 function human(name: string, parts: { staged: Staged; built: Built | null; seconds: number }): string {
   const { staged, built, seconds } = parts;
+  const given = staged.givenUp.map((e) => `${e.view} g${e.generation}`).join(', ');
+  const first = given === '' ? [] : [`given up, since it does not fit what is built now: ${given}`];
   const what = staged.entries.map((e) => `${e.view} g${e.generation}`).join(', ');
   if (!built)
     return [
+      ...first,
       `${staged.resumed ? 'already staged' : 'staged'}: ${what}`,
       'Running daemons with this config build it; to build it here as well:',
       `  insideout rebuild ${name} --wait`,
       'Look on with `insideout generations`; switch readers over with:',
       `  insideout promote ${name}`,
     ].join('\n');
-  const lines = [...gateLines(built.reports), ''];
+  const lines = [...first, ...gateLines(built.reports), ''];
   if (!built.moves)
     return [...lines, `ready after ${seconds.toFixed(1)} s: ${what}`, `next: insideout promote ${name}`].join(
       '\n',

@@ -27,6 +27,8 @@ export interface Staged {
   readonly entries: readonly GenerationEntry[];
   /** True when it was staged before, by this command or another process, and is gone on with. */
   readonly resumed: boolean;
+  /** What was being built in its place, or together with that, and is given up. */
+  readonly givenUp: readonly GenerationEntry[];
 }
 
 export type GateWishes = Pick<GateOptions, 'signal' | 'onProgress' | 'onCompare'> & {
@@ -89,7 +91,7 @@ export class Management {
       whole.length === views.length &&
       views.every((v) => building.some((e) => e.view === v.shape.name && e.fingerprint === fingerprint(v))) &&
       building.every((entry) => readsWhatIsSeen(entry, building, catalog.state));
-    if (fits) return { entries: inFeedingOrder(building), resumed: true };
+    if (fits) return { entries: inFeedingOrder(building), resumed: true, givenUp: [] };
     if (whole.length > 0) await retire(whole, { catalog, log: this.log, store: stores.get, signal });
     const taken = new Map<string, GenerationId>();
     for (const { shape, store } of views)
@@ -102,7 +104,7 @@ export class Management {
     });
     const epoch = catalog.state.lastEpoch + 1;
     await catalog.record({ type: 'staged', epoch, reason: 'rebuild', generations });
-    return { entries: this.#epoch(epoch), resumed: false };
+    return { entries: this.#epoch(epoch), resumed: false, givenUp: whole };
   }
 
   /** What is being built together with the view. Errors: `USAGE` when nothing is. */

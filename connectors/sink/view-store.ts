@@ -28,6 +28,12 @@ export interface ViewStore {
   promote(moves: readonly Promotion[]): Promise<boolean>;
 
   /**
+   * Readers see no generation of the view in this store any more, if they saw this one: they have been moved to
+   * another store. Idempotent.
+   */
+  withdraw(view: string, id: GenerationId): Promise<void>;
+
+  /**
    * Removes a generation, rows and checkpoint, in steps between which others use the store. From the first step on
    * nobody can claim, write to or promote it; it is listed until the last is done. Idempotent: a drop that a crash
    * cut short goes on when it is called again, or when the generation is opened. The active one is refused with

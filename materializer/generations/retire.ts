@@ -4,7 +4,7 @@ import type { GenerationId } from '../../core/view.ts';
 import type { Log } from '../../log/log.ts';
 import { deadLetterTopic } from '../apply/dead-letters.ts';
 import type { Catalog } from './catalog.ts';
-import { type CatalogState, entryOf, type GenerationEntry } from './catalog-state.ts';
+import { activeOf, type CatalogState, entryOf, type GenerationEntry } from './catalog-state.ts';
 import type { StoreOf } from './progress.ts';
 
 export interface RetireOptions {
@@ -45,7 +45,11 @@ async function retireOne(entry: GenerationEntry, options: RetireOptions): Promis
     await catalog.record({ type: 'retiring', view, generation });
   const left = readersLeaveMs - (Date.now() - (entry.replacedAt ?? 0));
   if (left > 0) await wait(left, undefined, { signal });
-  await (await store(entry.store)).drop(view, generation);
+  const opened = await store(entry.store);
+  // A view that went to another store is still shown where it was before.
+  const shown = activeOf(catalog.state, view);
+  if (shown && shown.store !== entry.store) await opened.withdraw(view, generation);
+  await opened.drop(view, generation);
   if (output) await log.deleteTopics([output, deadLetterTopic(output)]);
   await catalog.record({ type: 'retired', view, generation });
 }

@@ -550,6 +550,25 @@ export function viewStoreConformance(
       expect(await again.checkpoint()).toEqual(new Map());
     });
 
+    test('a generation that is withdrawn is shown no more, keeps its rows, and can be shown again or dropped', async () => {
+      const view = freshView();
+      const g = await generationOf(view, 1);
+      await generationOf(view, 2);
+      await g.apply(await g.claim(topic, 0), batch(0, 1, [upsert(0, 1n, 'a')]));
+      await store.promote([{ view, from: null, to: 1 }]);
+      await store.withdraw(view.name, 2);
+      expect(await store.active(view.name)).toBe(1);
+      await store.withdraw(view.name, 1);
+      await store.withdraw(view.name, 1);
+      expect(await store.active(view.name)).toBeNull();
+      expect(await g.count()).toBe(1);
+      expect(await store.promote([{ view, from: 1, to: 2 }])).toBe(false);
+      expect(await store.promote([{ view, from: null, to: 1 }])).toBe(true);
+      await store.withdraw(view.name, 1);
+      await store.drop(view.name, 1);
+      expect(await store.generations(view.name)).toEqual([2]);
+    });
+
     test('dropping a generation removes its rows and its checkpoint, twice over, but never the active one', async () => {
       const view = freshView();
       const g = await generationOf(view, 1);

@@ -1,52 +1,101 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import { checkConfig } from '../../daemon/config/check.ts';
 import { Management } from '../../daemon/management.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
+import type { GenerationEntry } from '../../materializer/generations/catalog-state.ts';
+import { retire } from '../../materializer/generations/retire.ts';
 
-test('a former generation comes back with those that it feeds, so that no reader sees two epochs at once', async () => {
+const signal = new AbortController().signal;
+const common = { store: 'local', key: ['id'], columns: { id: 'bigint' } };
+const card = { name: 'card', from: 'shop.public.orders', ...common };
+const open = { name: 'open', from: { view: 'card' }, ...common };
+const other = { name: 'other', from: 'shop.public.orders', ...common };
+
+/** A folder with a Log and two stores, and who manages the views there; one after the other with other views. */
+async function place() {
   const folder = mkdtempSync(join(tmpdir(), 'insideout-management-'));
   // Commands that look after generations create no files.
   await (await openEmbeddedLog({ path: join(folder, 'log.db') })).close();
-  await (await openSqliteStore({ path: join(folder, 'views.db') })).close();
-  const common = { store: 'local', key: ['id'], columns: { id: 'bigint' } };
-  const config = checkConfig(
-    {
-      log: { kind: 'embedded', path: join(folder, 'log.db') },
-      stores: { local: { kind: 'sqlite', path: join(folder, 'views.db') } },
-      views: [
-        { name: 'card', from: 'shop.public.orders', ...common },
-        { name: 'open', from: { view: 'card' }, ...common },
-        { name: 'other', from: 'shop.public.orders', ...common },
-      ],
-    },
-    'test',
-  );
-  const management = await Management.open(config);
-  try {
-    const { catalog } = management;
-    const signal = new AbortController().signal;
-    for (const name of ['card', 'other']) {
-      const { entries } = await management.stage(name, signal);
-      for (const e of entries) await (await management.stores.get(e.store)).open(e.shape, e.generation);
-      await management.move(entries, { kind: 'promote', reports: [], force: true });
-    }
-    const { entries } = await management.stage('card', signal);
-    for (const e of entries) await (await management.stores.get(e.store)).open(e.shape, e.generation);
-    await management.move(entries, { kind: 'promote', reports: [], force: true });
-    expect(catalog.state.generations.map((g) => [g.view, g.generation, g.state])).toContainEqual([
-      'card',
-      1,
-      'grace',
-    ]);
-    const chosen = (name: string) => management.following(name, 1).map((e) => `${e.view} g${e.generation}`);
-    expect(chosen('card')).toEqual(['card g1', 'open g1']);
-    expect(chosen('open')).toEqual(['open g1']);
-  } finally {
-    await management.close();
+  for (const name of ['local.db', 'second.db'])
+    await (await openSqliteStore({ path: join(folder, name) })).close();
+  let management: Management | null = null;
+  onTestFinished(async () => {
+    await management?.close();
     rmSync(folder, { recursive: true });
-  }
+  });
+  return async (views: object[]) => {
+    await management?.close();
+    const config = checkConfig(
+      {
+        log: { kind: 'embedded', path: join(folder, 'log.db') },
+        stores: {
+          local: { kind: 'sqlite', path: join(folder, 'local.db') },
+          second: { kind: 'sqlite', path: join(folder, 'second.db') },
+        },
+        views,
+      },
+      'test',
+    );
+    management = await Management.open(config);
+    return management;
+  };
+}
+
+const named = (entries: readonly GenerationEntry[]) => entries.map((e) => `${e.view} g${e.generation}`);
+
+async function build(management: Management, name: string): Promise<readonly GenerationEntry[]> {
+  const { entries } = await management.stage(name, signal);
+  for (const e of entries) await (await management.stores.get(e.store)).open(e.shape, e.generation);
+  return entries;
+}
+
+async function rebuild(management: Management, name: string): Promise<void> {
+  const entries = await build(management, name);
+  await management.move(entries, { kind: 'promote', reports: [], force: true });
+}
+
+test('a former generation comes back with those that it feeds, so that no reader sees two epochs at once', async () => {
+  const management = await (await place())([card, open, other]);
+  for (const name of ['card', 'other', 'card']) await rebuild(management, name);
+  expect(management.catalog.state.generations.map((g) => [g.view, g.generation, g.state])).toContainEqual([
+    'card',
+    1,
+    'grace',
+  ]);
+  const chosen = (name: string) => named(management.following(name, 1));
+  expect(chosen('card')).toEqual(['card g1', 'open g1']);
+  expect(chosen('open')).toEqual(['open g1']);
+});
+
+test('what a rebuild gives up of another one is told: all of its epoch', async () => {
+  const management = await (await place())([card, open, other]);
+  await rebuild(management, 'card');
+  await build(management, 'card');
+  await build(management, 'other');
+  expect(await management.stage('card', signal)).toMatchObject({ resumed: true, givenUp: [] });
+  const { givenUp, entries, resumed } = await management.stage('open', signal);
+  expect({ resumed, givenUp: named(givenUp), entries: named(entries) }).toEqual({
+    resumed: false,
+    givenUp: ['card g2', 'open g2'],
+    entries: ['open g3'],
+  });
+});
+
+test('a view that went to another store is shown in the former one until it is retired there, then nowhere else', async () => {
+  const at = await place();
+  const before = await at([card]);
+  await rebuild(before, 'card');
+  const management = await at([{ ...card, store: 'second' }]);
+  await rebuild(management, 'card');
+  const { catalog, log, stores } = management;
+  const [local, second] = [await stores.get('local'), await stores.get('second')];
+  expect([await local.active('card'), await second.active('card')]).toEqual([1, 2]);
+  const former = catalog.state.generations.filter((g) => g.generation === 1);
+  await retire(former, { catalog, log, store: stores.get, signal });
+  expect([await local.active('card'), await second.active('card')]).toEqual([null, 2]);
+  expect(await local.generations('card')).toEqual([]);
 });

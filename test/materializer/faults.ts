@@ -37,6 +37,7 @@ export function faulty(store: ViewStore, plan: Plan): ViewStore {
     generations: (view) => store.generations(view),
     active: (view) => store.active(view),
     promote: (moves) => store.promote(moves),
+    withdraw: (view, id) => store.withdraw(view, id),
     drop: (view, id) => store.drop(view, id),
     ping: () => store.ping(),
     scrub: () => store.scrub(),

@@ -108,6 +108,13 @@ class CassandraStore implements ViewStore {
     return moved.wasApplied();
   }
 
+  async withdraw(view: string, id: GenerationId): Promise<void> {
+    await this.#connection.compareAndSet(
+      `UPDATE ${this.#tables.active} SET generation = null WHERE pointers = ? AND view_name = ? IF generation = ?`,
+      [pointers, view, BigInt(id)],
+    );
+  }
+
   async drop(view: string, id: GenerationId): Promise<void> {
     if ((await this.active(view)) === id) throw dropsActive(view, id);
     const { generations } = this.#tables;

@@ -30,6 +30,9 @@ export function openMemoryStore(options: { readonly now?: () => number } = {}): 
       for (const move of moves) active.set(move.view.name, move.to);
       return true;
     },
+    async withdraw(view, id) {
+      if (active.get(view) === id) active.delete(view);
+    },
     async drop(view, id) {
       if (active.get(view) === id) throw dropsActive(view, id);
       generations.get(view)?.get(id)?.end();

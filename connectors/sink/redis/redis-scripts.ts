@@ -105,6 +105,15 @@ return redis.call('HGET', KEYS[1], ARGV[1])
 `,
 );
 
+/** KEYS: active. ARGV: generation. */
+export const withdrawScript = script(
+  1,
+  `
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+`,
+);
+
 /** KEYS: active, generations, epochs, checkpoints. ARGV: generation. 0 = is active, 1 = marked, 2 = unknown. */
 export const dropScript = script(
   4,

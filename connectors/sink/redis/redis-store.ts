@@ -6,7 +6,14 @@ import { RedisConnection } from './redis-connection.ts';
 import { RedisGeneration } from './redis-generation.ts';
 import { type RedisNames, redisNames } from './redis-names.ts';
 import { scanSlices } from './redis-scan.ts';
-import { dropScript, forgetScript, openScript, promoteScript, unlinkScript } from './redis-scripts.ts';
+import {
+  dropScript,
+  forgetScript,
+  openScript,
+  promoteScript,
+  unlinkScript,
+  withdrawScript,
+} from './redis-scripts.ts';
 import { scrubRedis } from './redis-scrub.ts';
 
 export interface RedisStoreOptions {
@@ -77,6 +84,10 @@ class RedisStore implements ViewStore {
     const missing = reply > 0 ? moves[reply - 1] : undefined;
     if (missing) throw gone(missing.view.name, missing.to);
     return reply === -1;
+  }
+
+  async withdraw(view: string, id: GenerationId): Promise<void> {
+    await this.#redis.run(withdrawScript, [this.#names.active(view), id]);
   }
 
   async drop(view: string, id: GenerationId): Promise<void> {

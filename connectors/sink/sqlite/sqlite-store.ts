@@ -84,6 +84,18 @@ class SqliteStore implements ViewStore {
     return this.#guard(() => this.#db.transaction(() => this.#promote(moves)).immediate());
   }
 
+  async withdraw(view: string, id: GenerationId): Promise<void> {
+    this.#guard(() =>
+      this.#db
+        .transaction(() => {
+          if (this.#active(view) !== id) return;
+          this.#db.prepare('delete from insideout_active where view = ?').run(view);
+          this.#db.exec(`drop view if exists ${quote(view)}`);
+        })
+        .immediate(),
+    );
+  }
+
   async drop(view: string, id: GenerationId): Promise<void> {
     this.#guard(() =>
       this.#db
