@@ -55,6 +55,12 @@ export class ByteWriter {
 
   /** Avro long for the whole range of int8. */
   bigLong(value: bigint): void {
+    // Arithmetic on bigints allocates: most are small.
+    const small = Number(value);
+    if (small > -smallEnd && small < smallEnd) {
+      this.long(small);
+      return;
+    }
     this.reserve(10);
     let n = BigInt.asUintN(64, (value << 1n) ^ (value >> 63n));
     while (n >= 0x80n) {
@@ -85,9 +91,37 @@ export class ByteWriter {
 
   /** Avro string: length, then the text as UTF-8. */
   text(value: string): void {
-    const length = Buffer.byteLength(value);
+    const { length } = value;
+    if (length < shortText && this.#ascii(value)) return;
+    // Most texts have as many bytes as characters: then they are where they belong, by one call into C++.
+    const start = this.position;
+    this.reserve(10 + length * 3);
     this.long(length);
-    this.reserve(length);
-    this.position += this.buffer.write(value, this.position, length, 'utf8');
+    const written = this.buffer.write(value, this.position, 'utf8');
+    this.position += written;
+    if (written === length) return;
+    this.position = start;
+    this.long(written);
+    this.position += this.buffer.write(value, this.position, 'utf8');
+  }
+
+  /** Writes a short text by hand; false, and nothing written, when it is not ASCII. */
+  #ascii(value: string): boolean {
+    const { length } = value;
+    this.reserve(1 + length);
+    const { buffer, position } = this;
+    buffer[position] = length * 2;
+    for (let i = 0; i < length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) return false;
+      buffer[position + 1 + i] = code;
+    }
+    this.position = position + 1 + length;
+    return true;
   }
 }
+
+/** Up to so many characters a loop is faster than a call into C++. */
+const shortText = 32;
+/** Integers up to here are exact as numbers, also when they are doubled. */
+const smallEnd = 2 ** 52;
