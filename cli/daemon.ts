@@ -15,6 +15,7 @@ export interface DaemonWork {
   readonly json?: boolean | undefined;
   readonly httpPort?: string | undefined;
   readonly resnapshot?: boolean | undefined;
+  readonly finishErasures?: boolean;
 }
 
 /** Runs a daemon in the foreground until it is stopped; sets the process's exit code. */

@@ -42,7 +42,12 @@ export function eraseCommand(): Command {
         const begun: Erasure[] = [];
         for (const id of all) {
           signal.throwIfAborted();
-          begun.push(await erasures.begin(subject, id, options.track ? waiting(json, signal) : null));
+          begun.push(
+            await erasures.begin(subject, id, {
+              tracked: options.track ? waiting(json, signal) : null,
+              held: options.wait === true,
+            }),
+          );
         }
         await warn(erasures, begun, signal);
         const finished = options.wait
@@ -79,7 +84,7 @@ export async function finish(
 ): Promise<Erasure[]> {
   const live = livePlaces(parts.json);
   try {
-    return await erasures.finish(ids, parts.signal, live.show);
+    return await erasures.finish(ids, parts.signal, { onPlaces: live.show });
   } finally {
     live.stop();
   }
@@ -114,13 +119,14 @@ export function humanErasures(erasures: readonly Erasure[], waited: boolean): st
           .map(([table, n]) => `${n} of ${table}`)
           .join(', ') || 'no rows';
       const head = `${e.id}: ${e.phase}, ${rows}`;
-      if (!waited) return `${head}\n  go on: insideout erasure finish ${e.id.slice(0, 8)}`;
+      if (!waited)
+        return `${head}\n  a running \`insideout up\` goes on with it, or: insideout erasure finish ${e.id.slice(0, 8)}`;
       const tail =
         e.phase === 'completed'
           ? `certificate ${e.certificate!.body.number}: insideout erasure show ${e.id.slice(0, 8)} --html certificate.html`
           : e.phase === 'requested' || e.phase === 'found'
             ? 'not erased: its deletes were never committed; erase the same subject again'
-            : `not finished: insideout erasure finish ${e.id.slice(0, 8)}`;
+            : `not finished: a running \`insideout up\` tries again, as does insideout erasure finish ${e.id.slice(0, 8)}`;
       return [head, placesTable(e.places), tail].join('\n');
     })
     .join('\n\n');

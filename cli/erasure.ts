@@ -50,7 +50,7 @@ export function erasureCommand(): Command {
         if (options.html !== undefined) {
           if (!erasure.certificate)
             throw new InsideoutError('USAGE', `The erasure ${erasure.id} has no certificate yet.`, {
-              hint: `Run \`insideout erasure finish ${erasure.id.slice(0, 8)}\`.`,
+              hint: `Wait for a running \`insideout up\`, or run \`insideout erasure finish ${erasure.id.slice(0, 8)}\`.`,
             });
           writeFileSync(options.html, certificatePage(erasure.certificate));
         }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { type ErasuresStatus, readErasuresStatus } from '../daemon/erasures-status.ts';
 import { readStatus, type Status, type ViewStatus } from '../daemon/status.ts';
 import { config, globals } from './context.ts';
 import { exit, report, table } from './output.ts';
@@ -6,17 +7,18 @@ import { exit, report, table } from './output.ts';
 export function statusCommand(): Command {
   return new Command('status')
     .description(
-      'show slots, topics, views with their lag, and dead letters; works when daemons are down, too',
+      'show slots, topics, views with their lag, dead letters, and open erasures; works when daemons are down, too',
     )
     .action(async (_options: object, command: Command) => {
-      const status = await readStatus(await config(command));
+      const loaded = await config(command);
+      const status = { ...(await readStatus(loaded)), erasures: await readErasuresStatus(loaded) };
       report(globals(command).json, status, () => human(status));
       if (status.logError || [...status.sources, ...status.views].some((s) => s.error))
         process.exitCode = exit.failed;
     });
 }
 
-function human(status: Status): string {
+function human(status: Status & { erasures: ErasuresStatus | null }): string {
   const parts: string[] = [];
   if (status.sources.length > 0)
     parts.push(
@@ -52,6 +54,10 @@ function human(status: Status): string {
           state(v),
         ]),
       ),
+    );
+  if (status.erasures && status.erasures.open > 0)
+    parts.push(
+      `ERASURES  ${status.erasures.open} without a certificate, the oldest since ${status.erasures.oldest}: see \`insideout erasures\``,
     );
   return parts.join('\n\n') || 'the config is empty';
 }

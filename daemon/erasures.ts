@@ -3,6 +3,7 @@ import { InsideoutError } from '../core/errors.ts';
 import { type Begun, requestErasure, trackErasure } from '../deletes/erase.ts';
 import { type ErasureKey, loadErasureKey } from '../deletes/erasure-key.ts';
 import { finishErasures } from '../deletes/finish.ts';
+import { HeldErasures, heldWhenErased } from '../deletes/held.ts';
 import { type Erasure, type Journal, openJournal } from '../deletes/journal.ts';
 import { keepJournal } from '../deletes/kept-journal.ts';
 import type { LookParts } from '../deletes/look.ts';
@@ -19,12 +20,18 @@ import { sourceEraser } from './wiring.ts';
 
 export type OnPlaces = (places: ReadonlyMap<string, readonly Place[]>) => void;
 
+export interface BeginOptions {
+  readonly tracked?: ((rows: number) => Promise<void>) | null;
+  readonly held?: boolean;
+}
+
 /** What is done about erasures: with connections of its own, beside the daemons that carry the deletes. */
 export class Erasures {
   readonly config: CheckedConfig;
   readonly journal: Journal;
   readonly #management: Management;
   readonly #erasers = new Map<string, SourceEraser>();
+  readonly #held: HeldErasures;
   /** What only this process knows of erasures that it began: ids and values are never stored. */
   readonly #known = new Map<string, { subject: Subject; id: string; telling: readonly string[] }>();
 
@@ -32,6 +39,7 @@ export class Erasures {
     this.config = management.config;
     this.#management = management;
     this.journal = journal;
+    this.#held = new HeldErasures(journal);
   }
 
   /** Errors: `LOG_UNREACHABLE` where nothing has run yet. */
@@ -48,6 +56,7 @@ export class Erasures {
   }
 
   async close(): Promise<void> {
+    if (!this.journal.failed) await this.#held.release();
     for (const eraser of this.#erasers.values()) await eraser.close();
     if (!this.journal.failed) await this.#keep();
     await this.journal.close();
@@ -65,6 +74,8 @@ export class Erasures {
 
   /** Errors: `ERASURE_UNKNOWN`. */
   erasure(id: string): Erasure {
+    const whole = this.journal.state.erasures.get(id);
+    if (whole) return whole;
     const matches = [...this.journal.state.erasures.values()].filter((e) => e.id.startsWith(id));
     if (matches.length === 1) return matches[0]!;
     throw new InsideoutError(
@@ -76,15 +87,17 @@ export class Erasures {
 
   /**
    * Erases the subject in its source; one that was begun before and is not completed is gone on with. `tracked`:
-   * only follows the deletes that the application makes, and waits for them.
+   * only follows the deletes that the application makes, and waits for them. `held`: this process finishes it as
+   * well, so daemons leave it to it, until this is closed.
    */
   async begin(
     subject: Subject,
     id: string,
-    tracked: ((rows: number) => Promise<void>) | null,
+    { tracked = null, held = false }: BeginOptions = {},
   ): Promise<Erasure> {
     const key = this.#key(true);
-    const eraser = this.eraser(subject.source);
+    const opened = this.eraser(subject.source);
+    const eraser = held ? heldWhenErased(opened, (erasure) => this.#held.add(erasure)) : opened;
     const shred = this.config.erasure.shred ?? null;
     const parts = { journal: this.journal, eraser, hasher: key.hasher, shred };
     const begun: Begun = tracked
@@ -119,8 +132,12 @@ export class Erasures {
     return retentionWarnings([...topics], { log, catalog, store: stores.get, signal });
   }
 
-  /** Takes erasures as far as they go; those of each source together. */
-  async finish(ids: readonly string[], signal: AbortSignal, onPlaces: OnPlaces): Promise<Erasure[]> {
+  /** Takes erasures as far as they go; those of each source together. `patienceMs`: that of `finishErasures`. */
+  async finish(
+    ids: readonly string[],
+    signal: AbortSignal,
+    { onPlaces, patienceMs }: { onPlaces?: OnPlaces; patienceMs?: number } = {},
+  ): Promise<Erasure[]> {
     const key = this.#key(false);
     const finished: Erasure[] = [];
     const bySource = new Map<string, string[]>();
@@ -138,7 +155,8 @@ export class Erasures {
           origin: source === '' ? null : { source, eraser: this.eraser(source) },
           telling: new Map([...this.#known].map(([id, { telling }]) => [id, telling])),
           left: (id) => this.#left(id),
-          onPlaces,
+          patienceMs,
+          ...(onPlaces ? { onPlaces } : {}),
         })),
       );
     return finished;

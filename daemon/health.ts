@@ -16,13 +16,22 @@ interface Unit {
 }
 
 /** A source and a view may have the same name. */
-type UnitKind = 'source' | 'view' | 'deletes';
+type UnitKind = 'source' | 'view' | 'deletes' | 'erasures';
 
 /** Why a process is not ready. Empty when it is. */
 export interface NotReady {
   readonly kind: UnitKind;
   readonly unit: string;
   readonly reason: string;
+}
+
+/** Erasures without a certificate, where this process finishes them. */
+export interface OpenErasures {
+  readonly open: number;
+  /** When the oldest of them was requested, ISO 8601. */
+  readonly oldest: string | null;
+  /** Code of the error that the last attempt to finish some ended with. */
+  readonly lastError: string | null;
 }
 
 /**
@@ -32,6 +41,7 @@ export interface NotReady {
 export class Health {
   readonly #units = new Map<string, Unit>();
   readonly #now: () => number;
+  #erasures: OpenErasures | null = null;
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
@@ -83,6 +93,23 @@ export class Health {
   retrying(view: string, reason: string | null): void {
     const unit = this.#units.get(`view ${view}`);
     if (unit && unit.state !== 'stopped') this.state(unit, reason === null ? 'running' : 'waiting', reason);
+  }
+
+  erasuresOpen(open: number, oldest: number | null): void {
+    this.#erasures = {
+      open,
+      oldest: oldest === null ? null : new Date(oldest).toISOString(),
+      lastError: this.#erasures?.lastError ?? null,
+    };
+  }
+
+  erasuresFailed(code: string | null): void {
+    if (this.#erasures) this.#erasures = { ...this.#erasures, lastError: code };
+  }
+
+  /** Null where this process finishes none. They make nothing unready: the rest goes on. */
+  get erasures(): OpenErasures | null {
+    return this.#erasures;
   }
 
   notReady(): NotReady[] {

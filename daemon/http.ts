@@ -20,7 +20,9 @@ export function serveHttp(
   app.get('/healthz', (c) => c.json({ ok: true }));
   app.get('/readyz', (c) => {
     const waitingFor = parts.health.notReady();
-    return c.json({ ready: waitingFor.length === 0, waitingFor }, waitingFor.length === 0 ? 200 : 503);
+    const { erasures } = parts.health;
+    const ready = waitingFor.length === 0;
+    return c.json({ ready, waitingFor, ...(erasures ? { erasures } : {}) }, ready ? 200 : 503);
   });
   app.get('/metrics', async (c) =>
     c.body(await parts.metrics.registry.metrics(), 200, {

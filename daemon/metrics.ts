@@ -59,6 +59,17 @@ export class Metrics {
     'Attempts that failed and were made again',
     ofGeneration,
   );
+  readonly #erasures = this.#gauge('insideout_erasures_open', 'Erasures without a certificate', []);
+  readonly #oldestErasure = this.#gauge(
+    'insideout_erasures_oldest_timestamp_seconds',
+    'When the oldest erasure without a certificate was requested; 0 when there is none',
+    [],
+  );
+  readonly #erasureFailures = this.#counter(
+    'insideout_erasures_failures_total',
+    'Attempts to finish erasures that failed and are made again',
+    ['code'],
+  );
 
   constructor(health: Health) {
     this.#health = health;
@@ -105,6 +116,16 @@ export class Metrics {
         if (visible()) this.#health.revoked(view, partition);
       },
     };
+  }
+
+  /** `oldest`: milliseconds since 1970. */
+  erasuresOpen(open: number, oldest: number | null): void {
+    this.#erasures.set(open);
+    this.#oldestErasure.set((oldest ?? 0) / 1000);
+  }
+
+  erasuresFailed(code: string): void {
+    this.#erasureFailures.inc({ code });
   }
 
   #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {

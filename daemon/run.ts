@@ -5,6 +5,7 @@ import type { CheckedConfig } from './config/check.ts';
 import { DeletesDesk } from './deletes-desk.ts';
 import { deletesUnit } from './deletes-unit.ts';
 import { effectsUnit } from './effects-unit.ts';
+import { finisherUnit } from './finisher-unit.ts';
 import { Health } from './health.ts';
 import { serveHttp } from './http.ts';
 import { runJanitor } from './janitor.ts';
@@ -20,6 +21,8 @@ export interface DaemonOptions {
   readonly sources: readonly string[];
   readonly views: readonly ViewDefinition[];
   readonly hooks: SourceHooks;
+  /** Whether it finishes erasures that nobody else does; one that serves deletes always does. */
+  readonly finishErasures?: boolean;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -43,7 +46,9 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
       .map((view) => effectsUnit(view, { config, catalog, health })),
     ...(deletes ? [deletesUnit({ config, logger, ...deletes })] : []),
   ];
-  for (const unit of units) health.add(unit.kind, unit.name);
+  const finisher =
+    options.finishErasures || deletes ? finisherUnit({ config, catalog, metrics, health, logger }) : null;
+  for (const unit of finisher ? [...units, finisher] : units) health.add(unit.kind, unit.name);
   const http = config.http === false ? null : await serveHttp(config.http, { health, metrics, deletes });
   if (http) logger.info({ address: http.url }, 'probes and metrics are served');
   const done = new AbortController();
@@ -51,11 +56,17 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
     options.views.length > 0
       ? runJanitor({ config, catalog, logger, signal: AbortSignal.any([signal, done.signal]) })
       : null;
+  // Supervised by itself: when nothing else is left to run, the process ends.
+  const finishing = supervise(finisher ? [finisher] : [], {
+    signal: AbortSignal.any([signal, done.signal]),
+    events: events(health, logger),
+  });
   try {
     return await supervise(units, { signal, events: events(health, logger) });
   } finally {
     done.abort();
     await janitor;
+    await finishing;
     await catalog.close();
     await http?.close();
     await deletes?.desk.close();

@@ -4,7 +4,7 @@ import { InsideoutError, toInsideoutError } from '../core/errors.ts';
 /** What a supervised unit is: it runs until the signal aborts, or throws. */
 export interface Unit {
   readonly name: string;
-  readonly kind: 'source' | 'view' | 'deletes';
+  readonly kind: 'source' | 'view' | 'deletes' | 'erasures';
   run(signal: AbortSignal): Promise<void>;
 }
 

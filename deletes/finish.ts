@@ -12,11 +12,12 @@ import { type LookParts, lookEverywhere, statement, topicsToLookAt } from './loo
 import { ofKeyIn } from './look-log.ts';
 import { generationName } from './look-views.ts';
 import { waitUntilPassed } from './passing.ts';
-import { type Place, placeId, settled } from './place.ts';
+import { patiently } from './patience.ts';
+import { type Place, placeId, sameStates, settled } from './place.ts';
 import { keyPlaces, shredKeys } from './shredding-place.ts';
 import { type Target, Tracer } from './target.ts';
 import { recoverTopicDeletes } from './topic-deletes.ts';
-import { requestPlaces } from './topic-places.ts';
+import { requestPlaces, waitsForRetention } from './topic-places.ts';
 
 export interface FinishParts extends LookParts {
   readonly journal: Journal;
@@ -29,6 +30,11 @@ export interface FinishParts extends LookParts {
   readonly telling: ReadonlyMap<string, readonly string[]>;
   /** Rows of the subject that the database has, those that are only anonymised left out, by table; null when its id is not known any more. */
   readonly left: (erasure: string) => Promise<Readonly<Record<string, number>> | null>;
+  /**
+   * Nobody is there who could stop it: after this many milliseconds it waits no longer for the source and for
+   * generations, and of what it found it writes down only what is new, since the journal is kept for ever.
+   */
+  readonly patienceMs?: number | undefined;
 }
 
 /** How often places that still hold a trace are looked at again before it is left as it is. */
@@ -46,8 +52,10 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   const current = () => ids.map((id) => journal.state.erasures.get(id)!);
   let again = ids.some((id) => !parts.telling.has(id));
   do {
-    if (parts.origin) await waitUntilPassed(current(), { ...parts, ...parts.origin, again });
-    else await recoverTopicDeletes(current(), parts);
+    if (parts.origin) {
+      const passing = { ...parts, ...parts.origin, again };
+      if (!(await patiently(parts, (signal) => waitUntilPassed(current(), { ...passing, signal })))) break;
+    } else await recoverTopicDeletes(current(), parts);
     // Somebody deleted rows of it once more meanwhile.
     again = true;
   } while (current().some((erasure) => erasure.phase === 'deleted'));
@@ -55,11 +63,18 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   for (let look = 1; open().length > 0; look++) {
     const places = await lookOnce(open(), { ...parts, bury: look > 1 });
     parts.onPlaces?.(places);
-    for (const [erasure, list] of places)
-      if (await accepted(journal.record({ type: 'looked', erasure, places: list })))
+    for (const [erasure, list] of places) {
+      const known =
+        parts.patienceMs !== undefined && sameStates(journal.state.erasures.get(erasure)!.places, list);
+      if (known || (await accepted(journal.record({ type: 'looked', erasure, places: list }))))
         if (settled(list)) await certify(journal.state.erasures.get(erasure)!, list, parts);
-    if (look >= looks || open().length === 0) break;
-    await wait(look * 1_000, undefined, { signal });
+    }
+    const lists = [...places.values()];
+    const late = lists.some((list) => list.some((place) => place.state === 'pending'));
+    if (look >= looks || open().length === 0 || (late && parts.patienceMs !== undefined)) break;
+    if (!(await waitsForRetention(lists, parts.log))) await wait(look * 1_000, undefined, { signal });
+    // The second look has buried what was back.
+    else if (look > 1) break;
   }
   return current();
 }
@@ -70,9 +85,14 @@ async function lookOnce(
   parts: FinishParts & { readonly bury: boolean },
 ): Promise<Map<string, Place[]>> {
   const watch = new AppliedWatch({ ...parts, ends: latest(erasures) });
-  await watch.wait(parts.signal, (behind) =>
-    parts.onPlaces?.(new Map(erasures.map((e) => [e.id, behind.map(pending)]))),
+  let waitingFor: readonly Behind[] = [];
+  const there = await patiently(parts, (signal) =>
+    watch.wait(signal, (behind) => {
+      waitingFor = behind;
+      parts.onPlaces?.(new Map(erasures.map((e) => [e.id, behind.map(pending)])));
+    }),
   );
+  if (!there) return new Map(erasures.map((e) => [e.id, waitingFor.map(pending)]));
   const requests = await requestPlaces(erasures, parts);
   shredKeys(erasures, parts.shred);
   const keys = keyPlaces(erasures, parts.shred);

@@ -37,3 +37,13 @@ export const placeId = (place: Pick<Place, 'kind' | 'name'>): string => `${place
 /** True when nothing is left to wait for. */
 export const settled = (places: readonly Place[]): boolean =>
   places.every((p) => p.state === 'verified' || p.state === 'unverifiable');
+
+/** True when the same places are in the same states, whatever was counted. */
+export const sameStates = (some: readonly Place[], others: readonly Place[]): boolean =>
+  statesOf(some) === statesOf(others);
+
+const statesOf = (places: readonly Place[]): string =>
+  places
+    .map((place) => `${placeId(place)} ${place.state}`)
+    .sort()
+    .join('\n');

@@ -2,7 +2,7 @@ import type { Log } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
 import { deletesTopic, deletesTopicSpec } from './deletes-topic.ts';
 import type { Erasure } from './journal.ts';
-import type { Place } from './place.ts';
+import { type Place, settled } from './place.ts';
 
 /**
  * Where deletes were asked for over the Log, whose requests hold keys: compacted, and read back for those of these
@@ -37,6 +37,18 @@ export async function requestPlaces(
         : { ...place, state: 'verified', reason: 'Read from beginning to end: the request is not there.' },
     ]),
   );
+}
+
+/** True when all traces that are left are records that no compaction takes away: looking again at once is in vain. */
+export async function waitsForRetention(
+  lists: Iterable<readonly Place[]>,
+  log: Pick<Log, 'tombstoneRetention'>,
+): Promise<boolean> {
+  const left = [...lists].flat().filter((place) => !settled([place]));
+  const topics = new Set(left.filter((p) => p.kind === 'topic').map((p) => p.name));
+  if (topics.size === 0) return false;
+  const compacted = await log.tombstoneRetention([...topics]);
+  return left.every((p) => p.kind === 'topic' && p.state === 'applied' && !compacted.has(p.name));
 }
 
 /**

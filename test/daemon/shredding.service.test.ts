@@ -114,11 +114,11 @@ test('an erasure destroys the key of its subject: events in a topic that is not 
     await eventually('the snapshot', async () => (await log.offsets(['shop.public.customers'])).size > 0);
 
     const erasures = await Erasures.open(config(1));
-    const begun = await erasures.begin(erasures.subject('customer'), '42', null);
+    const begun = await erasures.begin(erasures.subject('customer'), '42');
     expect(begun.phase).toBe('deleted');
     // Destroyed with the rows, and not only when somebody finishes it.
     expect(() => shred.encrypt('customer:42', Buffer.from('x'))).toThrow(/was destroyed/);
-    const [done] = await erasures.finish([begun.id], AbortSignal.timeout(60_000), () => {});
+    const [done] = await erasures.finish([begun.id], AbortSignal.timeout(60_000));
     expect(done!.phase).toBe('completed');
     expect(done!.places).toContainEqual(
       expect.objectContaining({ kind: 'keys', name: keys, state: 'verified' }),

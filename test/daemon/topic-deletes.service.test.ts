@@ -80,7 +80,7 @@ test('on Kafka a signed request deletes a key, whatever its partition, and both 
     await eventually('it is dealt with', async () => (await recordsOf(log, requests)).at(-1)?.value === null);
 
     const erasures = await Erasures.open(config);
-    const [done] = await erasures.finish([id], AbortSignal.timeout(150_000), () => {});
+    const [done] = await erasures.finish([id], AbortSignal.timeout(150_000));
     expect(done).toMatchObject({ id, phase: 'completed', subject: topic });
     for (const name of [topic, requests])
       expect(done!.places).toContainEqual(
