@@ -5,7 +5,7 @@ import { failed, fine, warning } from '../connectors/source/findings.ts';
 import type { Finding } from '../connectors/source/source.ts';
 import { toInsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
-import { inspectSource, missingFile, openLog, openStore } from '../daemon/wiring.ts';
+import { inspectSource, missingFile, openLog, openStore, sourceGap } from '../daemon/wiring.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import { config, globals } from './context.ts';
 import { findingLine } from './finding-line.ts';
@@ -42,6 +42,11 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
     try {
       const topics = await log.topics();
       findings.push(fine('log', `The Log answers; it has ${topics.length} topics.`));
+      for (const name of Object.keys(loaded.sources)) {
+        // A database that does not answer is told of by its own finding.
+        const gap = await sourceGap(loaded, name, log).catch(() => null);
+        if (gap) findings.push(failed(`source ${name}: slot and Log`, gap));
+      }
       const missing = loaded.views.map((v) => rootTopic(loaded.views, v)).filter((t) => !topics.includes(t));
       for (const topic of new Set(missing))
         findings.push(missingTopic(topic, topic.split('.')[0]! in loaded.sources));

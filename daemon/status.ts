@@ -9,7 +9,7 @@ import { rootTopic } from '../materializer/dependencies.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { missingLog } from './existing.ts';
-import { missingFile, openLog, openStore, sourceSlot } from './wiring.ts';
+import { missingFile, openLog, openStore, sourceGap, sourceSlot } from './wiring.ts';
 
 export interface SourceStatus {
   readonly name: string;
@@ -80,7 +80,9 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
       return { name, partitions: ends.length, records, ends };
     });
     const views = await readViews({ log });
-    return { sources, topics, views, logError: null };
+    const opened = log;
+    const checked = sources.map((source) => withGap(config, source, opened));
+    return { sources: await Promise.all(checked), topics, views, logError: null };
   } catch (error) {
     // Without the Log nobody knows how far behind the views are, but they are there.
     const views = await readViews(null);
@@ -119,6 +121,12 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
       error: toInsideoutError(error).message,
     };
   }
+}
+
+async function withGap(config: CheckedConfig, source: SourceStatus, log: Log): Promise<SourceStatus> {
+  if (source.error !== null || !source.exists) return source;
+  const gap = await sourceGap(config, source.name, log).catch(toInsideoutError);
+  return gap ? { ...source, error: gap.message } : source;
 }
 
 async function readView(

@@ -10,6 +10,7 @@ import { inspect as inspectPostgres } from '../connectors/source/postgres/inspec
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
 import { postgresSource } from '../connectors/source/postgres/postgres-source.ts';
 import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';
+import { findSlotGap } from '../connectors/source/postgres/slot-gap.ts';
 import type { Finding, Source } from '../connectors/source/source.ts';
 import type { Token } from '../connectors/source/token.ts';
 import { InsideoutError } from '../core/errors.ts';
@@ -58,6 +59,10 @@ export const sourceSlot = (config: CheckedConfig, name: string): Promise<SlotSta
   slotStatus(sourceOptions(config, name));
 export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boolean> =>
   dropSlot(sourceOptions(config, name));
+
+/** Why changes are missing between what the Log holds and where the slot begins; null when none are. */
+export const sourceGap = (config: CheckedConfig, name: string, log: Log): Promise<InsideoutError | null> =>
+  findSlotGap(sourceOptions(config, name), log);
 
 /** Erases subjects in the source's database. */
 export const sourceEraser = (config: CheckedConfig, name: string): SourceEraser =>

@@ -3,7 +3,8 @@ import { readToEnd } from '../../../log/read-to-end.ts';
 
 /**
  * How far a table is: `snapshot` while it is read for the first time, `done` when everything of it is in the
- * Log up to the slot, `stopped` when its changes are left out until the operator acts.
+ * Log up to the slot, `stopped` when changes of it are missing from the Log, because they were left out until the
+ * operator acts or a slot was lost. A stopped table is read again, and its earlier rows go first.
  */
 export type TablePhase = 'snapshot' | 'done' | 'stopped';
 
@@ -22,16 +23,29 @@ export class CaptureState {
     this.#tables = tables;
   }
 
+  /** Creates the topic when it is missing. */
   static async load(log: Log, source: string): Promise<CaptureState> {
+    const topic = stateTopic(source);
+    if (!(await log.partitions([topic])).has(topic))
+      await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'compact' }]);
+    return CaptureState.read(log, source);
+  }
+
+  /** Creates nothing. */
+  static async read(log: Log, source: string): Promise<CaptureState> {
     const topic = stateTopic(source);
     const tables = new Map<string, TablePhase>();
     if ((await log.partitions([topic])).has(topic)) await readAll(log, topic, tables);
-    else await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'compact' }]);
     return new CaptureState(log, topic, tables);
   }
 
   get(table: string): TablePhase | null {
     return this.#tables.get(table) ?? null;
+  }
+
+  /** Names of all tables that it knows, also of those that are not published any more. */
+  get tables(): string[] {
+    return [...this.#tables.keys()];
   }
 
   /** True when some table was captured before: then a missing slot means missing changes. */

@@ -1,11 +1,12 @@
 import type pg from 'pg';
-import { isInsideoutError } from '../../../core/errors.ts';
+import { isInsideoutError, toInsideoutError } from '../../../core/errors.ts';
 import type { Lsn } from '../../../core/lsn.ts';
 import type { Log, LogRecord } from '../../../log/log.ts';
 import type { ChangeStream, SourceBatch } from '../source.ts';
 import { Acker } from './acker.ts';
 import type { CaptureState } from './capture-state.ts';
 import { namedTables } from './catalog.ts';
+import { Confirmations } from './confirmations.ts';
 import { attempt, connect } from './connection.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { MessageReader } from './message-reader.ts';
@@ -18,11 +19,13 @@ import { RecordBatch } from './record-batch.ts';
 import { readSlot } from './slot.ts';
 import { beginSnapshot, readTable } from './snapshot.ts';
 import { type PreparedTable, qualifiedName, type Tables } from './tables.ts';
+import type { Watermark } from './watermark.ts';
 
 export interface ChangeStreamParts {
   readonly options: PostgresSourceOptions;
   readonly log: Log;
   readonly state: CaptureState;
+  readonly watermark: Watermark;
   readonly start: Start;
   readonly tables: Tables;
   readonly signal: AbortSignal;
@@ -32,6 +35,7 @@ export interface ChangeStreamParts {
 export class PostgresChangeStream implements ChangeStream {
   readonly #parts: ChangeStreamParts;
   #acker: Acker | null = null;
+  #confirmations: Confirmations | null = null;
   #reader: MessageReader | null = null;
   #lookups: pg.Client | null = null;
   #heartbeat: Heartbeat | null = null;
@@ -44,6 +48,7 @@ export class PostgresChangeStream implements ChangeStream {
 
   acknowledge(lsn: Lsn): void {
     this.#acker?.acknowledge(lsn);
+    this.#confirmations?.appended();
     this.#snapshotDurable?.();
   }
 
@@ -63,6 +68,7 @@ export class PostgresChangeStream implements ChangeStream {
   async close(): Promise<void> {
     this.#heartbeat?.stop();
     await this.#parts.start.created?.release().catch(() => {});
+    if (this.#acker) await this.#confirmations?.end(this.#acker.confirmed);
     await this.#reader?.close();
     await this.#lookups?.end().catch(() => {});
     this.#lookups = null;
@@ -118,11 +124,19 @@ export class PostgresChangeStream implements ChangeStream {
   }
 
   async *#changes(): AsyncGenerator<SourceBatch> {
-    const { options, signal } = this.#parts;
+    const { options, signal, watermark } = this.#parts;
     const slot = await readSlot(await this.#client(), options.slot);
     const acker = new Acker(slot.confirmedLsn ?? 0n);
     this.#acker = acker;
+    const confirmations = new Confirmations({
+      watermark: watermark.lsn ?? 0n,
+      write: (lsn) => watermark.set(lsn),
+      failed: (error) => reader.fail(toInsideoutError(error)),
+      now: () => performance.now(),
+    });
+    this.#confirmations = confirmations;
     const reader = new MessageReader(options, acker, {
+      confirmed: () => confirmations.upTo(acker.confirmed),
       prepare: (relation) => this.#define(relation),
       lookup: () => this.#client(),
     });

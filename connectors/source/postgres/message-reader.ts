@@ -14,8 +14,10 @@ import { TransactionReader, type Wanted } from './transaction-reader.ts';
 const maxRecords = 10_000;
 const maxBytes = 4 << 20;
 
-/** What must be fetched while messages are held back. */
-export interface Lookups {
+export interface ReaderParts {
+  /** What may be confirmed to Postgres now. */
+  confirmed(): Lsn;
+  /** These are fetched while messages are held back. */
   prepare(relation: Relation): Promise<{ table: PreparedTable; truncateSchemaId: number }>;
   lookup(): Promise<pg.Client>;
 }
@@ -30,7 +32,7 @@ export class MessageReader {
   readonly #transactions: TransactionReader;
   readonly #acker: Acker;
   readonly #stream: ReplicationStream;
-  readonly #lookups: Lookups;
+  readonly #parts: ReaderParts;
   readonly #slot: string;
   /** Messages that arrived while something had to be fetched; at most one socket chunk of them. */
   #heldBack: Buffer[] = [];
@@ -40,16 +42,16 @@ export class MessageReader {
   #failure: { error: unknown } | null = null;
   #wake: (() => void) | null = null;
 
-  constructor(options: PostgresSourceOptions, acker: Acker, lookups: Lookups) {
+  constructor(options: PostgresSourceOptions, acker: Acker, parts: ReaderParts) {
     this.#acker = acker;
-    this.#lookups = lookups;
+    this.#parts = parts;
     this.#slot = options.slot;
     this.#transactions = new TransactionReader(this.#batch, acker, options.truncate ?? 'propagate');
     this.#stream = new ReplicationStream(options, {
       message: (message) => this.#receive(message),
       keepalive: (walEnd) => this.#keepalive(walEnd),
-      confirmed: () => this.#acker.confirmed,
-      ended: (error) => this.#fail(error),
+      confirmed: () => parts.confirmed(),
+      ended: (error) => this.fail(error),
     });
   }
 
@@ -102,7 +104,7 @@ export class MessageReader {
       const wanted = this.#transactions.read(message);
       if (wanted) this.#fetch(wanted);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
       return;
     }
     if (this.#batch.length >= maxRecords || this.#batch.bytes >= maxBytes) this.#pause();
@@ -114,18 +116,18 @@ export class MessageReader {
     this.#pause();
     const answer =
       wanted.kind === 'relation'
-        ? this.#lookups
+        ? this.#parts
             .prepare(wanted.relation)
             .then(({ table, truncateSchemaId }) =>
               this.#transactions.define(wanted.relation.oid, table, truncateSchemaId),
             )
-        : this.#lookups
+        : this.#parts
             .lookup()
             .then((client) => reselect(client, wanted.table, wanted.tuple))
             .then(wanted.resume);
     answer.then(
       () => this.#readHeldBack(),
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => this.fail(error),
     );
   }
 
@@ -167,7 +169,8 @@ export class MessageReader {
     setImmediate(wake);
   }
 
-  #fail(error: unknown): void {
+  /** Ends the batches with this error, unless another was first. */
+  fail(error: unknown): void {
     this.#failure ??= { error };
     this.#wake?.();
   }

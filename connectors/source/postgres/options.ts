@@ -15,7 +15,10 @@ export interface PostgresSourceOptions {
   readonly tables?: readonly string[] | undefined;
   /** Partitions of topics that do not exist yet. Default 4. */
   readonly partitions?: number | undefined;
-  /** `initial` reads the tables that the Log does not hold yet; `never` starts with the changes. */
+  /**
+   * `initial` reads the tables that the Log does not hold yet; `never` starts with their changes. Either reads what
+   * changes were missed of.
+   */
   readonly snapshot?: 'initial' | 'never' | undefined;
   /** What TRUNCATE does to the views. Default `propagate`. */
   readonly truncate?: 'propagate' | 'ignore' | undefined;

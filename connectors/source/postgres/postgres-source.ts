@@ -8,7 +8,9 @@ import { quoteIdent, withClient } from './connection.ts';
 import { defaultPartitions, type PostgresSourceOptions } from './options.ts';
 import { createPublication, preflight } from './preflight.ts';
 import { type CreatedSlot, createSlot, readSlot, slotLost } from './slot.ts';
+import { type Held, slotGap } from './slot-gap.ts';
 import { qualifiedName, Tables } from './tables.ts';
+import { Watermark } from './watermark.ts';
 
 /** A Postgres database as a source: snapshot first for what the Log does not hold yet, then every change. */
 export function postgresSource(options: PostgresSourceOptions, log: Log): Source {
@@ -24,26 +26,31 @@ export interface Start {
 }
 
 async function open(options: PostgresSourceOptions, log: Log, signal: AbortSignal): Promise<ChangeStream> {
-  const state = await CaptureState.load(log, options.name);
+  const [state, watermark] = await Promise.all([
+    CaptureState.load(log, options.name),
+    Watermark.read(log, options.name),
+  ]);
   const start = await withClient(options, 'checking the database', (client) =>
-    prepare(client, options, state),
+    prepare(client, options, { state, watermark, log }),
   );
   const tables = new Tables(
     { source: options.name, partitions: options.partitions ?? defaultPartitions },
     log,
   );
-  return new PostgresChangeStream({ options, log, state, start, tables, signal });
+  return new PostgresChangeStream({ options, log, state, watermark, start, tables, signal });
 }
 
-async function prepare(
-  client: pg.Client,
-  options: PostgresSourceOptions,
-  state: CaptureState,
-): Promise<Start> {
+async function prepare(client: pg.Client, options: PostgresSourceOptions, held: Held): Promise<Start> {
+  const { state, watermark } = held;
   const { tables, create } = await preflight(client, options);
   const slot = await readSlot(client, options.slot);
   if (!slot.exists && state.begun && !options.resnapshot) throw slotLost(options.slot, 'missing');
   if (slot.walStatus === 'lost') throw slotLost(options.slot, 'invalidated');
+  const gap = await slotGap(options, { slot, tables }, held);
+  if (gap) throw gap;
+  const anew = !slot.exists || watermark.lsn === null;
+  // Written down before there is a slot: a crash at any point leaves tables that are to be read.
+  if (anew) await forget(held);
   if (create) await createPublication(client, options);
   let created: CreatedSlot | null = null;
   if (!slot.exists) {
@@ -54,13 +61,24 @@ async function prepare(
       throw error;
     }
   }
-  const again = created !== null && state.begun;
-  const missed = tables.filter((t) => again || state.get(qualifiedName(t)) === 'stopped');
-  const truncateFirst = new Set(missed.map(qualifiedName));
-  if (options.snapshot === 'never') {
-    await state.set(tables.map(qualifiedName), 'done');
-    return { snapshot: [], truncateFirst: new Set(), created };
+  const names = tables.map(qualifiedName);
+  const unknown = names.filter((name) => state.get(name) === null);
+  try {
+    if (anew) await watermark.set(created?.consistentLsn ?? slot.confirmedLsn ?? 0n);
+    if (options.snapshot === 'never') await state.set(unknown, 'done');
+  } catch (error) {
+    await created?.release().catch(() => {});
+    throw error;
   }
-  const snapshot = tables.filter((t) => again || state.get(qualifiedName(t)) !== 'done');
-  return { snapshot, truncateFirst, created };
+  return {
+    snapshot: tables.filter((t) => state.get(qualifiedName(t)) !== 'done'),
+    truncateFirst: new Set(names.filter((name) => state.get(name) === 'stopped')),
+    created,
+  };
+}
+
+/** What the Log has of tables is older than the new slot: rows that were deleted in between are still in it. */
+async function forget({ state, watermark }: Held): Promise<void> {
+  await state.set(state.tables, 'stopped');
+  if (watermark.lsn !== null) await watermark.set(null);
 }

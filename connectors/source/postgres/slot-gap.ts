@@ -1,0 +1,72 @@
+import { InsideoutError } from '../../../core/errors.ts';
+import { formatLsn } from '../../../core/lsn.ts';
+import type { Log } from '../../../log/log.ts';
+import { topicOf } from './avro-schema.ts';
+import { CaptureState } from './capture-state.ts';
+import { type CatalogTable, publishedTables } from './catalog.ts';
+import { withClient } from './connection.ts';
+import type { PostgresSourceOptions } from './options.ts';
+import { readSlot, type SlotStatus } from './slot.ts';
+import { qualifiedName } from './tables.ts';
+import { Watermark } from './watermark.ts';
+
+/** What Postgres has of a source: its slot, and the tables that are published. */
+export interface Captured {
+  readonly slot: SlotStatus;
+  readonly tables: readonly CatalogTable[];
+}
+
+/** What the Log knows of a source. */
+export interface Held {
+  readonly state: CaptureState;
+  readonly watermark: Watermark;
+  readonly log: Log;
+}
+
+/**
+ * Why changes are missing between what the Log holds and where the slot begins; null when none are. A Log that knows
+ * nothing of the source has no gap: everything is read from the beginning.
+ */
+export async function slotGap(
+  options: PostgresSourceOptions,
+  { slot, tables }: Captured,
+  { state, watermark, log }: Held,
+): Promise<InsideoutError | null> {
+  if (!slot.exists) return null;
+  const { confirmedLsn: confirmed } = slot;
+  const { lsn } = watermark;
+  if (lsn === null ? state.begun : confirmed !== null && confirmed > lsn)
+    return changesMissing(
+      options,
+      `The Log holds the changes of the slot "${options.slot}" ${lsn === null ? 'up to an unknown point' : `only up to ${formatLsn(lsn)}`}, and Postgres was told that it holds them up to ${confirmed === null ? 'another' : formatLsn(confirmed)}: it was restored from an older copy, or lost records.`,
+    );
+  // Without a snapshot a topic begins with the first change.
+  if (options.snapshot === 'never') return null;
+  const topics = tables
+    .filter((t) => state.get(qualifiedName(t)) === 'done')
+    .map((t) => topicOf(options.name, t.schema, t.table));
+  const held = await log.partitions(topics);
+  const gone = topics.filter((topic) => !held.has(topic));
+  return gone.length === 0
+    ? null
+    : changesMissing(
+        options,
+        `The Log has lost ${gone.join(', ')}, and the slot "${options.slot}" no longer has the changes that were in there.`,
+      );
+}
+
+/** The same, asked from outside; changes nothing. Errors: `SOURCE_…`, `LOG_…`. */
+export async function findSlotGap(options: PostgresSourceOptions, log: Log): Promise<InsideoutError | null> {
+  // The slot first: what a running source moves meanwhile moves the watermark before it.
+  const captured = await withClient(options, 'reading the state of the slot', async (client) => ({
+    slot: await readSlot(client, options.slot),
+    tables: await publishedTables(client, options.publication),
+  }));
+  const state = await CaptureState.read(log, options.name);
+  return slotGap(options, captured, { state, watermark: await Watermark.read(log, options.name), log });
+}
+
+const changesMissing = ({ name }: PostgresSourceOptions, message: string): InsideoutError =>
+  new InsideoutError('SOURCE_SLOT_LOST', message, {
+    hint: `Put the newer Log back if there is one; else stop all processes and run \`insideout slot drop ${name}\`, then \`insideout source run ${name} --resnapshot\` to read every table again, and beside it \`insideout rebuild <view> --promote --force\` for each view of its tables.`,
+  });
