@@ -64,5 +64,8 @@ export function uncompacted(place: Place, shredded: boolean): Place {
         state: 'unverifiable',
         reason: `${why}; only what was encrypted with the destroyed key of the subject is unreadable.`,
       }
-    : { ...place, reason: `${why}: finish it then, or encrypt by subject (docs/erasure.md).` };
+    : {
+        ...place,
+        reason: `${why}, and the certificate until then; or encrypt by subject (docs/erasure.md).`,
+      };
 }
