@@ -38,11 +38,15 @@ export interface ErasureProject {
   printed(): string;
   /** A row as readers of the view see it; null when there is none. */
   row(view: ViewName, id: number, store?: string): Promise<Row | null>;
+  /** All rows as readers of the view see them. */
+  rows(view: ViewName, store?: string): Promise<readonly Row[]>;
   /** Every generation of a view that its store has, with all rows. */
   generations(view: ViewName, store?: string): Promise<readonly { id: number; rows: readonly Row[] }[]>;
   /** Resolves when what is committed now is in the Log, and what is in the Log now can be read in every view. */
   caughtUp(): Promise<void>;
   openLog(): Promise<Log>;
+  /** Kills its processes and removes its database and folder; done at the end of the test anyway. */
+  end(): Promise<void>;
 }
 
 export interface ErasureProjectOptions {
@@ -112,11 +116,17 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
   await insert(db, poison, poison);
   const running = new Set<RunningCli>();
   const all: RunningCli[] = [];
-  onTestFinished(async () => {
+  let ended: Promise<void> | null = null;
+  const end = async () => {
     await Promise.all([...running].map((cli) => cli.end('SIGKILL')));
     await db.drop();
     rmSync(folder, { recursive: true, force: true });
-  });
+  };
+  const endOnce = () => {
+    ended ??= end();
+    return ended;
+  };
+  onTestFinished(endOnce);
   const start: ErasureProject['start'] = (args, env = {}) => {
     const cli = startCli(args, { cwd: folder, env: { LOG_LEVEL: 'debug', ...env } });
     all.push(cli);
@@ -143,6 +153,7 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
     },
     printed: () => all.map((cli) => cli.output()).join('\n'),
     openLog: () => log.open(),
+    end: endOnce,
     async row(view, id, name = 'local') {
       const store = await stores[name]!.open();
       try {
@@ -152,6 +163,18 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
         return await (await store.open(shape, active)).get([
           shape.columns[shape.key[0]!] === 'bigint' ? BigInt(id) : id,
         ]);
+      } finally {
+        await store.close();
+      }
+    },
+    async rows(view, name = 'local') {
+      const store = await stores[name]!.open();
+      try {
+        const shape = shapeOf(view, name);
+        const rows: Row[] = [];
+        const active = await store.active(shape.name);
+        if (active !== null) for await (const row of (await store.open(shape, active)).scan()) rows.push(row);
+        return rows;
       } finally {
         await store.close();
       }
