@@ -106,8 +106,15 @@ async function changed(
   { since, at, signal }: { since: JournalState; at: number; signal: AbortSignal },
 ): Promise<void> {
   const ms = Math.min(Math.max(0, at - Date.now()), 2 ** 31 - 1);
-  const stop = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
-  for await (const state of journal.changes(stop)) if (state !== since) return;
+  // Not AbortSignal.timeout: Node.js may collect one that only AbortSignal.any refers to, and then it never aborts.
+  const due = new AbortController();
+  const timer = setTimeout(() => due.abort(), ms);
+  try {
+    for await (const state of journal.changes(AbortSignal.any([signal, due.signal])))
+      if (state !== since) return;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** What is told to the operator: no value of any row. */

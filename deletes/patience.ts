@@ -15,12 +15,15 @@ export async function patiently(
     await work(signal);
     return true;
   }
-  const over = AbortSignal.timeout(patienceMs);
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(), patienceMs);
   try {
-    await work(AbortSignal.any([signal, over]));
+    await work(AbortSignal.any([signal, over.signal]));
     return true;
   } catch (error) {
-    if (over.aborted && !signal.aborted && !isInsideoutError(error)) return false;
+    if (over.signal.aborted && !signal.aborted && !isInsideoutError(error)) return false;
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
