@@ -16,7 +16,10 @@ export const errorCodes = {
   SOURCE_PERMISSION: ['operator', 'the role may not replicate or read a table'],
   SOURCE_PUBLICATION_MISSING: ['operator', 'the publication does not exist'],
   SOURCE_REPLICA_IDENTITY: ['operator', 'a published table has no usable replica identity'],
-  SOURCE_SLOT_LOST: ['operator', 'the slot was invalidated or removed, and changes are missing'],
+  SOURCE_SLOT_LOST: [
+    'operator',
+    'the slot was invalidated or removed, or is ahead of a restored Log, and changes are missing',
+  ],
   SOURCE_SLOT_IN_USE: ['backoff', 'another process reads from the slot'],
   SOURCE_SLOTS_EXHAUSTED: ['operator', 'Postgres has no free replication slot or walsender'],
   SOURCE_PROTOCOL: ['operator', 'Postgres sent what pgoutput does not allow'],

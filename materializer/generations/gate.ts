@@ -161,7 +161,10 @@ async function shortOf(
   return short;
 }
 
-/** Where a generation must be: where its blue is when both read the same topic, else at its input's end. */
+/**
+ * Where a generation must be: where its blue is when both read the same topic, else at its input's end. A blue that
+ * is past the end has read what a restored Log no longer has: nobody can follow it there, and the contents tell.
+ */
 async function targetsOf(
   entry: GenerationEntry,
   blue: Blue,
@@ -169,7 +172,9 @@ async function targetsOf(
 ): Promise<ReadonlyMap<PartitionKey, Offset>> {
   if (entries.some((e) => e.output === entry.input)) return endsOf(log, [entry.input]);
   if (!blue.generation || blue.entry?.input !== entry.input) return new Map();
-  return blue.generation.checkpoint();
+  const reached = await blue.generation.checkpoint();
+  const ends = await endsOf(log, [entry.input]);
+  return new Map([...reached].map(([key, next]) => [key, Math.min(next, ends.get(key) ?? 0)]));
 }
 
 async function judge(

@@ -75,3 +75,29 @@ test('a view that never gets to where blue was when it was asked is refused, and
     ['open', ['is not as far as the active generation']],
   ]);
 });
+
+test('a blue that is past the end of a restored Log does not hold up the green that is at the end', async () => {
+  const blue = entry('card', 1, { state: 'active' });
+  const green = entry('card', 2, {});
+  const store = {
+    active: async () => 1,
+    generations: async () => [1, 2],
+    open: async (_view: unknown, id: number) => ({
+      checkpoint: async () => new Map([['shop.public.orders/0', id === 1 ? 500 : 100]]),
+    }),
+  } as unknown as ViewStore;
+  const [report] = await passGate({
+    entries: [green],
+    catalog: { state: { generations: [blue, green], history: [], lastEpoch: 2 } } as unknown as Catalog,
+    log: {
+      offsets: async () => new Map([['shop.public.orders/0', { first: 0, end: 100 }]]),
+    } as unknown as Log,
+    store: async () => store,
+    compare: false,
+    maxLag: 0,
+    steadyMs: 0,
+    waitMs: 0,
+    signal: new AbortController().signal,
+  });
+  expect(report).toMatchObject({ passed: true, missing: [] });
+});
