@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3';
 import { clean } from './compaction.ts';
+import { partitionTable } from './database.ts';
 import { removeDropped } from './dropping.ts';
 import type { Topic, Topics } from './topics.ts';
 
@@ -11,6 +12,7 @@ export class Janitor {
   readonly #db: Database.Database;
   readonly #topics: Topics;
   readonly #timer: NodeJS.Timeout;
+  readonly #counted = new Map<number, { readonly through: number; readonly records: number }>();
   #turn = 0;
 
   constructor(parts: { db: Database.Database; topics: Topics; everyMs: number }) {
@@ -48,7 +50,22 @@ export class Janitor {
          from ends e where topic_id = ?`,
       )
       .get(topic.id);
-    if (!grown) return false;
-    return grown.next - grown.through >= Math.max(minGrowth, grown.through / 2);
+    const growth = grown ? grown.next - grown.through : 0;
+    if (!grown || growth < minGrowth) return false;
+    return growth >= this.#held(topic, grown.through) / 2;
+  }
+
+  /** How many records the last cleaning left, or some more: they are counted once, when it is first asked after it. */
+  #held(topic: Topic, through: number): number {
+    const known = this.#counted.get(topic.id);
+    if (known?.through === through) return known.records;
+    let records = 0;
+    for (let partition = 0; partition < topic.partitions; partition++)
+      records += this.#db
+        .prepare<[], number>(`select count(*) from ${partitionTable(topic.id, partition)}`)
+        .pluck()
+        .get()!;
+    this.#counted.set(topic.id, { through, records });
+    return records;
   }
 }

@@ -202,7 +202,9 @@ async function judge(
   }
   const differing = comparison ? total(comparison) : null;
   if (differing && !changed)
-    missing.push(`${differing} rows differ from the active generation, though the definition is the same`);
+    missing.push(
+      `${differing} rows differ from the active generation, though the definition is the same${comparison?.caughtUp ? '' : '; one of the two stood still behind the other: see that daemons follow both, and try again'}`,
+    );
   return {
     view: entry.view,
     generation: entry.generation,

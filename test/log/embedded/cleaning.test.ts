@@ -168,3 +168,33 @@ test('an abort ends the waiting for a reader', async () => {
   setImmediate(() => stop.abort(reason));
   await expect(compaction).rejects.toBe(reason);
 });
+
+test('a topic of few keys is cleaned by what it holds, however many records it ever had', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'insideout-log-'));
+  const path = join(folder, 'log.db');
+  const log = await openEmbeddedLog({ path, cleanEveryMs: 5 });
+  const db = new Database(path, { readonly: true });
+  onTestFinished(async () => {
+    db.close();
+    await log.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'compact' }]);
+  const record = { topic, partition: 0, key: Buffer.from('k'), value: Buffer.from('v'), timestamp: start };
+  const held = () =>
+    db
+      .prepare<[], number>(`select count(*) from ${tableIn(db)}`)
+      .pluck()
+      .get();
+  for (let round = 0; round < 6; round++) {
+    await log.append(Array(10_500).fill(record));
+    await expect.poll(held, { timeout: 15_000, interval: 10 }).toBe(1);
+  }
+});
+
+/** The table with the records of the only partition. */
+const tableIn = (db: Database.Database): string =>
+  db
+    .prepare<[], string>(`select name from sqlite_master where type = 'table' and name like 'records%'`)
+    .pluck()
+    .get()!;
