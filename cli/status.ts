@@ -11,7 +11,10 @@ export function statusCommand(): Command {
     )
     .action(async (_options: object, command: Command) => {
       const loaded = await config(command);
-      const status = { ...(await readStatus(loaded)), erasures: await readErasuresStatus(loaded) };
+      const read = await readStatus(loaded);
+      // A Log that did not answer is not waited for a second time.
+      const erasures = read.logError === null ? await readErasuresStatus(loaded) : null;
+      const status = { ...read, erasures };
       report(globals(command).json, status, () => human(status));
       if (status.logError || [...status.sources, ...status.views].some((s) => s.error))
         process.exitCode = exit.failed;

@@ -68,5 +68,5 @@ export async function findSlotGap(options: PostgresSourceOptions, log: Log): Pro
 
 const changesMissing = ({ name }: PostgresSourceOptions, message: string): InsideoutError =>
   new InsideoutError('SOURCE_SLOT_LOST', message, {
-    hint: `Put the newer Log back if there is one; else stop all processes and run \`insideout slot drop ${name}\`, then \`insideout source run ${name} --resnapshot\` to read every table again, and beside it \`insideout rebuild <view> --promote --force\` for each view of its tables.`,
+    hint: `Put the newer Log back if there is one; else stop all processes and run \`insideout slot drop ${name}\`, then \`insideout source run ${name} --resnapshot\` to read every table again, and beside it \`insideout rebuild <view> --promote --force\` and \`insideout retire <view>\` for each view of its tables.`,
   });
