@@ -10,7 +10,7 @@ import { type FailedRecord, type Stage, writeDeadLetters } from './dead-letters.
 import { condemnsRecord, type Decoder } from './decoder.ts';
 import type { ErasedKeys } from './erased.ts';
 import type { ViewObserver } from './observer.ts';
-import { pieces, steps } from './pieces.ts';
+import { pieces, steps, turnEvery } from './pieces.ts';
 import type { Publisher } from './publisher.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
 import type { Throttle } from './throttle.ts';
@@ -124,10 +124,9 @@ export class PartitionRun {
     const { decoder } = this.#parts;
     const changes: ViewChange[] = [];
     const failed: FailedRecord[] = [];
-    const step = this.#step;
     for (let i = 0; i < batch.records.length; i++) {
       const record = batch.records[i]!;
-      if (step !== null && i % step === 0) await turn();
+      if (i % turnEvery === turnEvery - 1) await turn();
       try {
         if (!decoder.ready(record)) await this.#untilItWorks(() => decoder.prepare(record, this.#signal));
         changes.push(this.#admitted(decoder.decode(record)));

@@ -4,6 +4,9 @@ import type { RecordBatch } from '../../log/log.ts';
 /** What one application to a store takes at most; a single larger record goes alone. */
 export const pieceLimits = { records: 5_000, bytes: 4 << 20 };
 
+/** Records that keep this thread busy for a millisecond or two; then whatever else it has to do gets its turn. */
+export const turnEvery = 500;
+
 /** Cuts what the Log delivered into what a store is given at once. The last piece ends where the batch ends. */
 export function* pieces(batch: RecordBatch, limits = pieceLimits): Generator<RecordBatch> {
   const { records } = batch;

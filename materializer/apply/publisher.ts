@@ -1,6 +1,8 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { isInsideoutError } from '../../core/errors.ts';
 import type { ViewChange } from '../../core/view.ts';
 import type { FencedWriter, Log, LogRecord, RecordBatch } from '../../log/log.ts';
+import { turnEvery } from './pieces.ts';
 import type { ViewTopicEncoder } from './view-topic.ts';
 
 export interface PublisherParts {
@@ -31,7 +33,7 @@ export class Publisher {
   /** Durable when it resolves. `VIEW_FENCED` when the claim is void; after any error it may be called again. */
   async append(batch: RecordBatch, changes: readonly ViewChange[]): Promise<void> {
     if (changes.length === 0) return;
-    const records = this.#encode(batch, changes);
+    const records = await this.#encode(batch, changes);
     for (;;) {
       this.#writer ??= await this.#take();
       try {
@@ -62,14 +64,17 @@ export class Publisher {
     }
   }
 
-  #encode({ partition, records }: RecordBatch, changes: readonly ViewChange[]): LogRecord[] {
+  async #encode({ partition, records }: RecordBatch, changes: readonly ViewChange[]): Promise<LogRecord[]> {
     const { encoder } = this.#parts;
+    const encoded: LogRecord[] = [];
     let at = 0;
-    return changes.map((change) => {
+    for (const change of changes) {
       // Both are in the order of their offsets; some records made no change.
       while (records[at]!.offset < change.offset) at++;
       const { headers, timestamp } = records[at]!;
-      return encoder.encode(change, { partition, headers, timestamp });
-    });
+      encoded.push(encoder.encode(change, { partition, headers, timestamp }));
+      if (encoded.length % turnEvery === 0) await turn();
+    }
+    return encoded;
   }
 }
