@@ -123,7 +123,11 @@ const lookMs = 2;
 
 function partitionsOf(records: readonly LogRecord[]): Map<string, Set<number>> {
   const partitions = new Map<string, Set<number>>();
-  for (const { topic, partition } of records) {
+  let last: LogRecord | undefined;
+  for (const record of records) {
+    const { topic, partition } = record;
+    if (last?.topic === topic && last.partition === partition) continue;
+    last = record;
     const known = partitions.get(topic);
     if (known) known.add(partition);
     else partitions.set(topic, new Set([partition]));

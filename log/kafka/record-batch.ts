@@ -100,14 +100,17 @@ function writeRecord(
 /** The records of a transaction share their headers, so their bytes are made once for many records. */
 const known = new WeakMap<Headers, Buffer>();
 const noHeaders = Buffer.from([0]);
+let latest: { readonly headers: Headers; readonly bytes: Buffer } | null = null;
 
 function headerBytes(headers: Headers | undefined): Buffer {
   if (headers === undefined) return noHeaders;
+  if (latest?.headers === headers) return latest.bytes;
   let bytes = known.get(headers);
   if (bytes === undefined) {
     bytes = encodeHeaders(headers);
     known.set(headers, bytes);
   }
+  latest = { headers, bytes };
   return bytes;
 }
 

@@ -29,8 +29,15 @@ export function* requests(
   // Looked up by topic and number, since a text for each record would cost more than everything else here.
   let byTopic = new Map<string, (Filling | undefined)[]>();
   let bytes = 0;
+  let headers: LogRecord['headers'];
+  let headersSize = 0;
   for (const record of records) {
-    const size = sizeOf(record);
+    // The records of a transaction share their headers.
+    if (record.headers !== headers) {
+      headers = record.headers;
+      headersSize = sizeOfHeaders(headers);
+    }
+    const size = record.key.length + (record.value?.length ?? 0) + recordOverhead + headersSize;
     const filling = byTopic.get(record.topic)?.[record.partition];
     if (bytes > 0 && (bytes + size > maxRequestBytes || (filling && filling.bytes + size > filling.room))) {
       yield requestOf(partitions);
@@ -61,10 +68,10 @@ const requestOf = (partitions: ReadonlyMap<PartitionKey, Filling>): Request => (
   partitions: new Map([...partitions].map(([key, { records }]) => [key, records])),
 });
 
-function sizeOf(record: LogRecord): number {
-  let size = record.key.length + (record.value?.length ?? 0) + recordOverhead;
-  for (const name in record.headers) {
-    const value = record.headers[name]!;
+function sizeOfHeaders(headers: LogRecord['headers']): number {
+  let size = 0;
+  for (const name in headers) {
+    const value = headers[name]!;
     size += name.length * 3 + headerOverhead + (typeof value === 'string' ? value.length * 3 : value.length);
   }
   return size;

@@ -72,12 +72,12 @@ export async function viewTopicEncoder(
   return {
     topic,
     encode(change, { partition, headers, timestamp }) {
-      const record = { topic, partition, timestamp };
       if (change.op === 'truncate')
-        return { ...record, headers: withOp(headers, 't'), key: truncate, value: truncate };
+        return { topic, partition, timestamp, headers: withOp(headers, 't'), key: truncate, value: truncate };
       const key = encodeKey(change.key);
-      if (change.op === 'delete') return { ...record, headers: withOp(headers, 'd'), key, value: null };
-      return { ...record, headers, key, value: encodeRow(change.row) };
+      if (change.op === 'delete')
+        return { topic, partition, timestamp, headers: withOp(headers, 'd'), key, value: null };
+      return { topic, partition, timestamp, headers, key, value: encodeRow(change.row) };
     },
   };
 }
