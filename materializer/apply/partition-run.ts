@@ -13,6 +13,7 @@ import type { ViewObserver } from './observer.ts';
 import { pieces, steps, turnEvery } from './pieces.ts';
 import type { Publisher } from './publisher.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
+import type { Stepping } from './stepping.ts';
 import type { Throttle } from './throttle.ts';
 
 export interface PartitionParts {
@@ -25,6 +26,8 @@ export interface PartitionParts {
   readonly backoff: Backoff | undefined;
   readonly background: (() => boolean) | undefined;
   readonly throttle: Throttle | undefined;
+  /** Of the generation, for what it does in the background. */
+  readonly stepping: Stepping;
   /** Where the changes go before they are applied, when other views read this one. */
   readonly publisher: Publisher | null;
   readonly erased: ErasedKeys | undefined;
@@ -157,17 +160,18 @@ export class PartitionRun {
   }
 
   async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {
-    const { generation, observe } = this.#parts;
+    const { generation, observe, stepping } = this.#parts;
     const apply = (part: ViewBatch) => this.#untilItWorks(() => generation.apply(this.#claim, part));
     let rows = viewBatch.changes.length;
     const step = this.#step;
     for (const part of steps(viewBatch, step)) {
-      await applyAround(apply, part, async ({ change, error }) => {
-        const record = batch.records.find((r) => r.offset === change.offset)!;
-        await this.#setAside([this.#describe(batch, record, error)]);
-        rows--;
-      });
-      if (step !== null) await turn();
+      const work = () =>
+        applyAround(apply, part, async ({ change, error }) => {
+          const record = batch.records.find((r) => r.offset === change.offset)!;
+          await this.#setAside([this.#describe(batch, record, error)]);
+          rows--;
+        });
+      await (step === null ? work() : stepping.run(work));
     }
     observe.applied({
       topic: batch.topic,
@@ -180,7 +184,7 @@ export class PartitionRun {
     });
   }
 
-  /** How much is done between two turns of the others in this thread and this store; null for all of it. */
+  /** How many rows are applied before others have their turn; null for all of them. */
   get #step(): number | null {
     return this.#parts.background?.() === true ? this.#parts.generation.step : null;
   }

@@ -10,6 +10,7 @@ import type { ViewObserver } from './observer.ts';
 import { PartitionRun } from './partition-run.ts';
 import { Publisher } from './publisher.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
+import { Stepping } from './stepping.ts';
 import type { Throttle } from './throttle.ts';
 import { type ViewTopicEncoder, viewTopicEncoder } from './view-topic.ts';
 
@@ -101,6 +102,7 @@ class GenerationRun {
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #stepping = new Stepping();
   #failure: { error: unknown } | null = null;
 
   readonly #encoder: ViewTopicEncoder | null;
@@ -150,7 +152,7 @@ class GenerationRun {
     const failed = (error: unknown, run: PartitionRun) => this.#partitionFailed(error, run);
     const publisher = this.#publisher(claim);
     const decoder = this.#decoder;
-    const own = { publisher, decoder, signal, failed };
+    const own = { publisher, decoder, signal, failed, stepping: this.#stepping };
     const parts = { generation, log, observe, backoff, background, throttle, erased, ...own };
     this.#runs.set(key, new PartitionRun(parts, claim));
     observe.assigned(topic, partition, claim.next);

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { type ErrorCode, InsideoutError } from '../../../core/errors.ts';
 import { makeFolder } from '../../../log/folder.ts';
@@ -21,7 +22,7 @@ const schema = `
 export function openDatabase(path: string): Database.Database {
   try {
     makeFolder(dirname(path));
-    const db = new Database(path, { timeout: 5_000 });
+    const db = new Database(path, { timeout: patienceMs });
     // Of a new file. Twice SQLite's own size was measured to take a sixth less time for a bulk of rows.
     db.pragma('page_size = 8192');
     db.pragma('journal_mode = WAL');
@@ -49,6 +50,33 @@ export function durably(db: Database.Database, work: () => void): void {
     db.pragma('synchronous = NORMAL');
   }
 }
+
+/** How long a writer waits for others, milliseconds. */
+const patienceMs = 5_000;
+/** How often it looks whether they have left the file. */
+const lookMs = 1;
+
+/**
+ * Does work that writes once nobody else does. SQLite itself would look ever more seldom, up to ten times a second,
+ * and keep this thread from everything else meanwhile.
+ */
+export async function onceFree(db: Database.Database, path: string, work: () => void): Promise<void> {
+  for (const deadline = performance.now() + patienceMs; ; await wait(lookMs)) {
+    if (!db.open) throw closed(path);
+    db.pragma('busy_timeout = 0');
+    try {
+      work();
+      return;
+    } catch (error) {
+      if (!isLocked(error) || performance.now() > deadline) throw classifySqlite(error, path);
+    } finally {
+      db.pragma(`busy_timeout = ${patienceMs}`);
+    }
+  }
+}
+
+const isLocked = (error: unknown): boolean =>
+  error instanceof Database.SqliteError && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
 
 /** So long at least is the file left to others between two slices of long work: they poll. */
 export const shortestPauseMs = 5;

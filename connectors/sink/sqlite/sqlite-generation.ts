@@ -7,7 +7,7 @@ import type { GenerationId, Key, ViewBatch, ViewChange, ViewShape } from '../../
 import { type Expiry, expiryOf } from '../expiry.ts';
 import { fenced, gap, gone } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
-import { classifySqlite, closed, durably, shortestPauseMs } from './sqlite-database.ts';
+import { classifySqlite, closed, durably, onceFree, shortestPauseMs } from './sqlite-database.ts';
 import { living, prepare, type Statements, tableOf } from './sqlite-tables.ts';
 import { fromSqlite, quote, type ToSqlite, toSqlite } from './sqlite-values.ts';
 
@@ -90,7 +90,7 @@ export class SqliteGeneration implements Generation {
   }
 
   async apply(claim: Claim, batch: ViewBatch): Promise<void> {
-    this.#guard(() => this.#apply(claim, batch));
+    await onceFree(this.#db, this.#path, () => this.#apply(claim, batch));
   }
 
   async erase(keys: readonly Key[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { openSqliteStore } from '../../../connectors/sink/sqlite/sqlite-store.ts';
@@ -126,4 +127,26 @@ test('a writer removes the rows that have ended, a claim those that ended while 
   await eventually('it is swept', () => stored() === 0, 10);
   await second.close();
   reader.close();
+});
+
+test('an application waits for another writer without keeping this thread from other work', async () => {
+  const path = file();
+  const store = await openSqliteStore({ path });
+  const generation = await store.open(card, 1);
+  const claim = await generation.claim('t', 0);
+  // Of this very thread: it could never commit while the thread waited for it.
+  const other = new Database(path);
+  other.exec('begin immediate');
+  const change = { op: 'upsert', offset: 0, key: [1n], row: { id: 1n, name: 'a' } } as const;
+  let done = false;
+  const applied = generation.apply(claim, { ...one, changes: [change] }).then(() => {
+    done = true;
+  });
+  await wait(20);
+  expect(done).toBe(false);
+  other.exec('commit');
+  await applied;
+  expect(await generation.count()).toBe(1);
+  other.close();
+  await store.close();
 });
