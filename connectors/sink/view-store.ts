@@ -76,10 +76,10 @@ export interface Generation {
   readonly id: GenerationId;
 
   /**
-   * Rows of one application that hold up the store's other generations for some milliseconds, because it locks them
-   * out and keeps this thread busy; null for a store that serves all at once.
+   * Rows that an application should not go beyond now, since others write to the store and would be kept waiting for
+   * more than some milliseconds; null for a store that serves all at once, and when nobody else has written lately.
    */
-  readonly step: number | null;
+  step(): number | null;
 
   /** Next offset of every partition that was ever claimed. */
   checkpoint(): Promise<Checkpoint>;

@@ -186,7 +186,7 @@ export class PartitionRun {
 
   /** How many rows are applied before others have their turn; null for all of them. */
   get #step(): number | null {
-    return this.#parts.background?.() === true ? this.#parts.generation.step : null;
+    return this.#parts.background?.() === true ? this.#parts.generation.step() : null;
   }
 
   async #setAside(failed: readonly FailedRecord[]): Promise<void> {

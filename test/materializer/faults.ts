@@ -48,7 +48,7 @@ export function faulty(store: ViewStore, plan: Plan): ViewStore {
       return {
         view: generation.view,
         id: generation.id,
-        step: generation.step,
+        step: () => generation.step(),
         checkpoint: () => generation.checkpoint(),
         get: (key) => generation.get(key),
         getMany: (keys) => generation.getMany(keys),

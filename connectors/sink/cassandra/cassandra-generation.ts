@@ -28,7 +28,6 @@ const keyPage = 5_000;
 export class CassandraGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
-  readonly step = null;
   readonly #connection: CassandraConnection;
   readonly #statements: Statements;
   readonly #expiry: Expiry | null;
@@ -47,6 +46,10 @@ export class CassandraGeneration implements Generation {
     this.#expiry = expiryOf(parts.view, parts.now);
     this.#statements = statementsOf(parts.tables.rows(parts.view.name, parts.id), parts.view, this.#expiry);
     this.#claims = new CassandraClaims({ ...parts, view: parts.view.name });
+  }
+
+  step(): null {
+    return null;
   }
 
   checkpoint(): Promise<Checkpoint> {

@@ -48,7 +48,6 @@ export function openMemoryStore(options: { readonly now?: () => number } = {}): 
 class MemoryGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
-  readonly step = null;
   readonly #expiry: Expiry | null;
   readonly #rows = new Map<string, { row: Row; partition: number; end: number | null }>();
   readonly #checkpoints = new Map<PartitionKey, { next: Offset; epoch: number }>();
@@ -58,6 +57,10 @@ class MemoryGeneration implements Generation {
     this.view = parts.view;
     this.id = parts.id;
     this.#expiry = parts.expiry;
+  }
+
+  step(): null {
+    return null;
   }
 
   async checkpoint(): Promise<Checkpoint> {

@@ -19,7 +19,6 @@ const keysAtOnce = 1_000;
 export class RedisGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
-  readonly step = null;
   readonly #redis: RedisConnection;
   readonly #names: RedisNames;
   readonly #prefix: string;
@@ -49,6 +48,10 @@ export class RedisGeneration implements Generation {
       name: (key) => this.#prefix + text(key),
       ending: (partition) => `,"_p":${partition}}`,
     };
+  }
+
+  step(): null {
+    return null;
   }
 
   async checkpoint(): Promise<Checkpoint> {

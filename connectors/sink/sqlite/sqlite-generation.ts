@@ -10,6 +10,10 @@ import type { Claim, Generation } from '../view-store.ts';
 import { classifySqlite, closed, durably, onceFree, shortestPauseMs } from './sqlite-database.ts';
 import { living, prepare, type Statements, tableOf } from './sqlite-tables.ts';
 import { fromSqlite, quote, type ToSqlite, toSqlite } from './sqlite-values.ts';
+import type { Writers } from './sqlite-writers.ts';
+
+/** They take three milliseconds or so. */
+const rowsBetweenTurns = 500;
 
 /** Others write between two steps of an erasure. */
 const erasedAtOnce = 500;
@@ -20,6 +24,7 @@ export interface SqliteGenerationParts {
   readonly view: ViewShape;
   readonly id: GenerationId;
   readonly now: (() => number) | undefined;
+  readonly writers: Writers;
   /** Called when a partition was claimed: who writes also removes what has ended. */
   readonly claimed: () => void;
 }
@@ -27,9 +32,9 @@ export interface SqliteGenerationParts {
 export class SqliteGeneration implements Generation {
   readonly view: ViewShape;
   readonly id: GenerationId;
-  readonly step = 500;
   readonly #db: Database.Database;
   readonly #path: string;
+  readonly #writers: Writers;
   readonly #sql: Statements;
   readonly #claimed: () => void;
   readonly #expiry: Expiry | null;
@@ -45,6 +50,7 @@ export class SqliteGeneration implements Generation {
     const { db, view, id } = parts;
     this.#db = db;
     this.#path = parts.path;
+    this.#writers = parts.writers;
     this.view = view;
     this.id = id;
     this.#claimed = parts.claimed;
@@ -59,6 +65,10 @@ export class SqliteGeneration implements Generation {
       this.#write(claim, batch);
     });
     this.#apply = (claim, batch) => transaction.immediate(claim, batch);
+  }
+
+  step(): number | null {
+    return this.#writers.others(this.view.name, this.id) ? rowsBetweenTurns : null;
   }
 
   async checkpoint(): Promise<Checkpoint> {
@@ -91,6 +101,7 @@ export class SqliteGeneration implements Generation {
 
   async apply(claim: Claim, batch: ViewBatch): Promise<void> {
     await onceFree(this.#db, this.#path, () => this.#apply(claim, batch));
+    this.#writers.wrote(this.view.name, this.id);
   }
 
   async erase(keys: readonly Key[]): Promise<void> {

@@ -12,6 +12,7 @@ import { scrubFile } from './sqlite-scrub.ts';
 import { endIndexDdl, endsLater, sweepUntilAborted } from './sqlite-sweep.ts';
 import { tableDdl, tableOf } from './sqlite-tables.ts';
 import { quote } from './sqlite-values.ts';
+import { Writers } from './sqlite-writers.ts';
 
 export interface SqliteStoreOptions {
   /** The file; its folder is created. */
@@ -38,6 +39,7 @@ class SqliteStore implements ViewStore {
   readonly #path: string;
   readonly #options: SqliteStoreOptions;
   readonly #closing = new AbortController();
+  readonly #writers: Writers;
   /** Generations whose ended rows this process removes. */
   readonly #swept = new Set<string>();
 
@@ -45,6 +47,7 @@ class SqliteStore implements ViewStore {
     this.#db = db;
     this.#path = options.path;
     this.#options = options;
+    this.#writers = new Writers(db);
     // Each sweep listens, and there may be as many as generations.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -60,6 +63,7 @@ class SqliteStore implements ViewStore {
         view,
         id,
         now: this.#options.now,
+        writers: this.#writers,
         claimed,
       });
     });

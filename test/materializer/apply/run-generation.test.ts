@@ -280,9 +280,11 @@ describe('a run', () => {
   });
 
   test.each([true, false])(
-    'in the background (%s) it applies in the steps of the store, with turns for others between',
+    'in the background (%s) it applies in short steps with turns for others between, once those write to the store',
     async (background) => {
-      const sqlite = await openSqliteStore({ path: folder.path(`store${files++}.db`) });
+      const path = folder.path(`store${files++}.db`);
+      const sqlite = await openSqliteStore({ path });
+      const another = await openSqliteStore({ path });
       const ids = Array.from({ length: 3_000 }, (_, i) => i);
       await append(...ids.map((n) => upsert(n)));
       let turns = 0;
@@ -297,7 +299,13 @@ describe('a run', () => {
       });
       const run = start(log, watched, { background: () => background });
       await until(() => caughtUp(log, sqlite), 'caught up');
+      // Alone it takes all that there is at once.
+      expect(Math.max(...applied.splice(0).map(({ rows }) => rows))).toBeGreaterThan(500);
+      await (await another.open(customerCard.shape, 7)).claim('another', 0);
+      await append(...ids.map((n) => upsert(n)));
+      await until(() => caughtUp(log, sqlite), 'caught up again');
       await run.stop();
+      await another.close();
       stopped = true;
       await others;
       expect(await rowsOf(sqlite)).toEqual(ids.map((n) => cardOf(n, { name: `n${n}`, visits: n })));
