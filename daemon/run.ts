@@ -94,7 +94,7 @@ function sourceUnit(name: string, options: DaemonOptions, metrics: Metrics): Uni
       const log = await openLog(config);
       try {
         await pump({
-          source: makeSource(config, name, { log, hooks }),
+          source: await makeSource(config, name, { log, hooks }),
           log,
           signal,
           observe: metrics.source(name),

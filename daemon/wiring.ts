@@ -8,7 +8,6 @@ import { consistencyToken } from '../connectors/source/postgres/consistency-toke
 import { postgresEraser } from '../connectors/source/postgres/erase.ts';
 import { inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
-import { postgresSource } from '../connectors/source/postgres/postgres-source.ts';
 import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';
 import { findSlotGap } from '../connectors/source/postgres/slot-gap.ts';
 import type { Finding, Source } from '../connectors/source/source.ts';
@@ -45,11 +44,12 @@ export function missingFile(part: { readonly kind: string; readonly path?: strin
 
 export type SourceHooks = Pick<PostgresSourceOptions, 'onProgress' | 'onTableStopped' | 'resnapshot'>;
 
-export function makeSource(
+export async function makeSource(
   config: CheckedConfig,
   name: string,
   parts: { log: Log; hooks: SourceHooks },
-): Source {
+): Promise<Source> {
+  const { postgresSource } = await import('../connectors/source/postgres/postgres-source.ts');
   return postgresSource({ ...sourceOptions(config, name), ...parts.hooks }, parts.log);
 }
 

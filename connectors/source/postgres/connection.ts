@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { PostgresSourceOptions } from './options.ts';
 import { type Attempt, classifyPostgres } from './pg-errors.ts';
 
@@ -46,6 +46,8 @@ export async function connect(
   replication = false,
 ): Promise<pg.Client> {
   const config = clientConfig(options);
+  // Most commands load this file and ask Postgres nothing.
+  const { default: pg } = await import('pg');
   const client = new pg.Client(
     replication ? ({ ...config, replication: 'database' } as pg.ClientConfig) : config,
   );
