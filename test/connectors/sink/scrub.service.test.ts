@@ -124,10 +124,13 @@ describe('Cassandra', () => {
     );
     await generation.erase([[1n]]);
     const late = Number(before.first()?.at) + 1;
-    const insert = `INSERT INTO ${keyspace}.timed_g1 (id, name, "_partition") VALUES (1, 'later', 0) USING TIMESTAMP ${late}`;
-    await client.execute(insert.replace(String(late), String(late - 1)));
+    const insertAt = (time: number) =>
+      client.execute(
+        `INSERT INTO ${keyspace}.timed_g1 (id, name, "_partition") VALUES (1, 'later', 0) USING TIMESTAMP ${time}`,
+      );
+    await insertAt(late - 1);
     expect(await generation.get([1n])).toBeNull();
-    await client.execute(insert);
+    await insertAt(late);
     expect(await generation.get([1n])).toEqual({ id: 1n, name: 'later' });
     await store.close();
   });
