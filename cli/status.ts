@@ -1,5 +1,4 @@
 import { Command } from 'commander';
-import { type ErasuresStatus, readErasuresStatus } from '../daemon/erasures-status.ts';
 import { readStatus, type Status, type ViewStatus } from '../daemon/status.ts';
 import { config, globals } from './context.ts';
 import { exit, report, table } from './output.ts';
@@ -10,18 +9,14 @@ export function statusCommand(): Command {
       'show slots, topics, views with their lag, dead letters, and open erasures; works when daemons are down, too',
     )
     .action(async (_options: object, command: Command) => {
-      const loaded = await config(command);
-      const read = await readStatus(loaded);
-      // A Log that did not answer is not waited for a second time.
-      const erasures = read.logError === null ? await readErasuresStatus(loaded) : null;
-      const status = { ...read, erasures };
+      const status = await readStatus(await config(command));
       report(globals(command).json, status, () => human(status));
       if (status.logError || [...status.sources, ...status.views].some((s) => s.error))
         process.exitCode = exit.failed;
     });
 }
 
-function human(status: Status & { erasures: ErasuresStatus | null }): string {
+function human(status: Status): string {
   const parts: string[] = [];
   if (status.sources.length > 0)
     parts.push(

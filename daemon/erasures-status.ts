@@ -1,9 +1,6 @@
 import { journalTopic, openJournal } from '../deletes/journal.ts';
 import { openErasures } from '../deletes/unfinished.ts';
 import type { Log } from '../log/log.ts';
-import type { CheckedConfig } from './config/check.ts';
-import { missingLog } from './existing.ts';
-import { openLog } from './wiring.ts';
 
 export interface ErasuresStatus {
   /** Without a certificate. */
@@ -13,14 +10,11 @@ export interface ErasuresStatus {
 }
 
 /** Reads the journal of erasures; null where there is none, or the Log cannot tell. Creates nothing. */
-export async function readErasuresStatus(config: CheckedConfig): Promise<ErasuresStatus | null> {
-  if (missingLog(config)) return null;
-  const topic = journalTopic(config.namespace);
-  let log: Log | null = null;
+export async function readErasuresStatus(log: Log, namespace: string): Promise<ErasuresStatus | null> {
+  const topic = journalTopic(namespace);
   try {
-    log = await openLog(config);
     if (!(await log.partitions([topic])).has(topic)) return null;
-    const journal = await openJournal(log, config.namespace);
+    const journal = await openJournal(log, namespace);
     try {
       const open = openErasures(journal.state);
       const [oldest] = open;
@@ -30,7 +24,5 @@ export async function readErasuresStatus(config: CheckedConfig): Promise<Erasure
     }
   } catch {
     return null;
-  } finally {
-    await log?.close();
   }
 }

@@ -8,6 +8,7 @@ import { countDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
+import { type ErasuresStatus, readErasuresStatus } from './erasures-status.ts';
 import { missingLog } from './existing.ts';
 import { missingFile, openLog, openStore, sourceGap, sourceSlot } from './wiring.ts';
 
@@ -49,6 +50,8 @@ export interface Status {
   readonly views: ViewStatus[];
   /** Why the Log cannot tell; null also when its file is missing because nothing was captured yet. */
   readonly logError: string | null;
+  /** Null where there is no journal of them, or the Log cannot tell. */
+  readonly erasures: ErasuresStatus | null;
 }
 
 /** How things are, asked of Postgres, the Log and the stores themselves: daemons need not run. */
@@ -61,7 +64,7 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
     const views = await readViews(null);
     // Before the first start that is as it should be; a view that was built has been built from something.
     const lost = views.some((view) => view.generation !== null);
-    return { sources, topics: [], views, logError: lost ? missing.message : null };
+    return { sources, topics: [], views, logError: lost ? missing.message : null, erasures: null };
   }
   let log: Log | null = null;
   try {
@@ -81,12 +84,13 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
     });
     const views = await readViews({ log });
     const opened = log;
-    const checked = sources.map((source) => withGap(config, source, opened));
-    return { sources: await Promise.all(checked), topics, views, logError: null };
+    const checked = await Promise.all(sources.map((source) => withGap(config, source, opened)));
+    const erasures = await readErasuresStatus(log, config.namespace);
+    return { sources: checked, topics, views, logError: null, erasures };
   } catch (error) {
     // Without the Log nobody knows how far behind the views are, but they are there.
     const views = await readViews(null);
-    return { sources, topics: [], views, logError: toInsideoutError(error).message };
+    return { sources, topics: [], views, logError: toInsideoutError(error).message, erasures: null };
   } finally {
     await log?.close();
   }

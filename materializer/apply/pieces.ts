@@ -27,14 +27,15 @@ export function* pieces(batch: RecordBatch, limits = pieceLimits): Generator<Rec
 
 /** Cuts a batch of changes into batches of at most so many; null leaves it whole. */
 export function* steps(batch: ViewBatch, most: number | null): Generator<ViewBatch> {
-  const { changes, next } = batch;
+  const { changes } = batch;
+  if (most === null || changes.length <= most) {
+    yield batch;
+    return;
+  }
   let { from } = batch;
-  if (most !== null)
-    for (let start = 0; start < changes.length - most; start += most) {
-      const border = changes[start + most]!.offset;
-      yield { ...batch, from, next: border, changes: changes.slice(start, start + most) };
-      from = border;
-    }
-  const last = most === null ? 0 : Math.max(0, Math.ceil(changes.length / most) - 1) * most;
-  yield { ...batch, from, next, changes: last === 0 ? changes : changes.slice(last) };
+  for (let start = 0; start < changes.length; start += most) {
+    const next = changes[start + most]?.offset ?? batch.next;
+    yield { ...batch, from, next, changes: changes.slice(start, start + most) };
+    from = next;
+  }
 }
