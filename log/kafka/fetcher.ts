@@ -5,7 +5,7 @@ import type { RecordBatch } from '../log.ts';
 import { type Fetched, type FetchedPartition, fetchCall } from './fetch-request.ts';
 import type { Handoff } from './handoff.ts';
 import { isLeaderComing, isTopicMissing, mayPass } from './kafka-errors.ts';
-import { type Cluster, errorOfCode, openCluster } from './kafkajs-cluster.ts';
+import { type Broker, type Cluster, errorOfCode, openCluster } from './kafkajs-cluster.ts';
 import { readRecordBatches } from './record-batch-reader.ts';
 
 /** A partition that is read, from its assignment to its loss. */
@@ -43,7 +43,8 @@ export class Fetcher {
   readonly #parts: FetcherParts;
   readonly #cluster: Cluster;
   readonly #reading = new Map<PartitionKey, Reading>();
-  readonly #fetching = new Set<string>();
+  /** By node id; null until the broker is connected. */
+  readonly #fetching = new Map<string, Broker | null>();
   readonly #recovering = new Set<PartitionKey>();
   #expected = 0;
   #failures = 0;
@@ -99,9 +100,12 @@ export class Fetcher {
     }
   }
 
+  /** What is asked is not waited for: the broker may keep a fetch for as long as nothing comes. */
   async close(): Promise<void> {
     this.#ended = true;
     this.#wake();
+    for (const broker of this.#fetching.values())
+      broker?.connectionPool.map((connection) => connection.rejectRequests(new Error('closed')));
     await this.#cluster.disconnect().catch(() => {});
   }
 
@@ -121,9 +125,11 @@ export class Fetcher {
   }
 
   async #fetch(nodeId: string, wanted: readonly Reading[]): Promise<void> {
-    this.#fetching.add(nodeId);
+    this.#fetching.set(nodeId, null);
     try {
       const broker = await this.#cluster.findBroker({ nodeId });
+      if (this.#ended) return;
+      this.#fetching.set(nodeId, broker);
       // What is left out now, because it is worked on or yet to come, must not have to wait for this fetch.
       const all = wanted.length === this.#reading.size && this.#reading.size >= this.#expected;
       const positions = wanted.map(({ topic, partition, next }) => ({ topic, partition, offset: next }));

@@ -23,7 +23,11 @@ export interface Cluster {
 }
 
 export interface Broker {
-  readonly connectionPool: { send(call: BrokerCall): Promise<unknown> };
+  readonly connectionPool: {
+    send(call: BrokerCall): Promise<unknown>;
+    /** Requests that are rejected keep no connection from being closed. */
+    map(each: (connection: { rejectRequests(error: Error): void }) => void): void;
+  };
   initProducerId(options: {
     transactionalId?: string;
     transactionTimeout: number;

@@ -17,26 +17,34 @@ export class CaptureState {
   readonly #topic: string;
   readonly #tables: Map<string, TablePhase>;
 
-  private constructor(log: Log, topic: string, tables: Map<string, TablePhase>) {
-    this.#log = log;
-    this.#topic = topic;
-    this.#tables = tables;
-  }
+  #exists: boolean;
 
-  /** Creates the topic when it is missing. */
-  static async load(log: Log, source: string): Promise<CaptureState> {
-    const topic = stateTopic(source);
-    if (!(await log.partitions([topic])).has(topic))
-      await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'compact' }]);
-    return CaptureState.read(log, source);
+  private constructor(parts: {
+    log: Log;
+    topic: string;
+    tables: Map<string, TablePhase>;
+    exists: boolean;
+  }) {
+    this.#log = parts.log;
+    this.#topic = parts.topic;
+    this.#tables = parts.tables;
+    this.#exists = parts.exists;
   }
 
   /** Creates nothing. */
   static async read(log: Log, source: string): Promise<CaptureState> {
     const topic = stateTopic(source);
     const tables = new Map<string, TablePhase>();
-    if ((await log.partitions([topic])).has(topic)) await readAll(log, topic, tables);
-    return new CaptureState(log, topic, tables);
+    const exists = (await log.partitions([topic])).has(topic);
+    if (exists) await readAll(log, topic, tables);
+    return new CaptureState({ log, topic, tables, exists });
+  }
+
+  /** To be awaited before anything is set. */
+  async ensureTopic(): Promise<void> {
+    if (!this.#exists)
+      await this.#log.ensureTopics([{ name: this.#topic, partitions: 1, cleanup: 'compact' }]);
+    this.#exists = true;
   }
 
   get(table: string): TablePhase | null {

@@ -27,27 +27,33 @@ export interface Start {
 
 async function open(options: PostgresSourceOptions, log: Log, signal: AbortSignal): Promise<ChangeStream> {
   const [state, watermark] = await Promise.all([
-    CaptureState.load(log, options.name),
+    CaptureState.read(log, options.name),
     Watermark.read(log, options.name),
   ]);
-  const start = await withClient(options, 'checking the database', (client) =>
-    prepare(client, options, { state, watermark, log }),
-  );
   const tables = new Tables(
     { source: options.name, partitions: options.partitions ?? defaultPartitions },
     log,
   );
+  const start = await withClient(options, 'checking the database', (client) =>
+    prepare(client, options, { state, watermark, log, topics: tables }),
+  );
   return new PostgresChangeStream({ options, log, state, watermark, start, tables, signal });
 }
 
-async function prepare(client: pg.Client, options: PostgresSourceOptions, held: Held): Promise<Start> {
-  const { state, watermark } = held;
+async function prepare(
+  client: pg.Client,
+  options: PostgresSourceOptions,
+  held: Held & { readonly topics: Tables },
+): Promise<Start> {
+  const { state, watermark, topics } = held;
   const { tables, create } = await preflight(client, options);
   const slot = await readSlot(client, options.slot);
   if (!slot.exists && state.begun && !options.resnapshot) throw slotLost(options.slot, 'missing');
   if (slot.walStatus === 'lost') throw slotLost(options.slot, 'invalidated');
   const gap = await slotGap(options, { slot, tables }, held);
   if (gap) throw gap;
+  // At once: the broker takes a tenth of a second for each.
+  await Promise.all([state.ensureTopic(), watermark.ensureTopic(), topics.ensureTopics(tables)]);
   const anew = !slot.exists || watermark.lsn === null;
   // Written down before there is a slot: a crash at any point leaves tables that are to be read.
   if (anew) await forget(held);

@@ -60,11 +60,12 @@ export class Tables {
       type: this.types.get(c.typeOid)!,
     }));
     const topic = topicOf(this.#source, version.schema, version.table);
+    await this.ensureTopics([version]);
     const prepared: PreparedTable = {
       schema: version.schema,
       table: version.table,
       topic,
-      partitions: await this.#ensureTopic(topic),
+      partitions: this.#partitionCounts.get(topic) ?? this.#partitions,
       ...(await this.#register(topic, columns)),
     };
     // A refusal is asked again at the next start, when the operator may have settled it.
@@ -84,14 +85,15 @@ export class Tables {
   ): Promise<Pick<PreparedTable, 'encoder' | 'stopped'>> {
     const key = new Set(columns.filter((c) => c.key).map((c) => c.name));
     try {
-      const keyId = await this.#log.schemas.register(
-        `${topic}-key`,
-        keySchema(
-          topic,
-          columns.filter((c) => c.key),
-        ),
+      const { schemas } = this.#log;
+      const ofKey = keySchema(
+        topic,
+        columns.filter((c) => c.key),
       );
-      const valueId = await this.#log.schemas.register(`${topic}-value`, valueSchema(topic, columns, key));
+      const [keyId, valueId] = await Promise.all([
+        schemas.register(`${topic}-key`, ofKey),
+        schemas.register(`${topic}-value`, valueSchema(topic, columns, key)),
+      ]);
       return { encoder: new TableEncoder(columns, keyId, valueId), stopped: null };
     } catch (error) {
       if (!isInsideoutError(error, 'SCHEMA_INCOMPATIBLE')) throw error;
@@ -99,14 +101,17 @@ export class Tables {
     }
   }
 
-  /** A topic that exists keeps its partition count: changing it would move keys to other partitions. */
-  async #ensureTopic(topic: string): Promise<number> {
-    let partitions = this.#partitionCounts.get(topic) ?? (await this.#log.partitions([topic])).get(topic);
-    if (partitions === undefined) {
-      partitions = this.#partitions;
-      await this.#log.ensureTopics([{ name: topic, partitions, cleanup: 'compact' }]);
-    }
-    this.#partitionCounts.set(topic, partitions);
-    return partitions;
+  /** The topics of these tables. One that exists keeps its partition count: changing it would move keys to other partitions. */
+  async ensureTopics(tables: readonly { readonly schema: string; readonly table: string }[]): Promise<void> {
+    const topics = tables.map((t) => topicOf(this.#source, t.schema, t.table));
+    const unknown = topics.filter((topic) => !this.#partitionCounts.has(topic));
+    if (unknown.length === 0) return;
+    const counts = await this.#log.partitions(unknown);
+    const missing = unknown.filter((topic) => !counts.has(topic));
+    if (missing.length > 0)
+      await this.#log.ensureTopics(
+        missing.map((name) => ({ name, partitions: this.#partitions, cleanup: 'compact' })),
+      );
+    for (const topic of unknown) this.#partitionCounts.set(topic, counts.get(topic) ?? this.#partitions);
   }
 }

@@ -38,11 +38,16 @@ export class Watermark {
     return this.#lsn;
   }
 
-  /** Durable when it resolves. May go back, but not while a slot is past it. */
-  async set(lsn: Lsn | null): Promise<void> {
+  /** Done by `set` where it was not done before. */
+  async ensureTopic(): Promise<void> {
     if (!this.#exists)
       await this.#log.ensureTopics([{ name: this.#topic, partitions: 1, cleanup: 'compact' }]);
     this.#exists = true;
+  }
+
+  /** Durable when it resolves. May go back, but not while a slot is past it. */
+  async set(lsn: Lsn | null): Promise<void> {
+    await this.ensureTopic();
     const value = JSON.stringify({ lsn: lsn === null ? null : formatLsn(lsn) });
     const timestamp = Date.now();
     await this.#log.append([

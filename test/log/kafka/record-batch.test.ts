@@ -95,6 +95,14 @@ test('kafkajs has below its producer what requests of our own are given to', asy
     'findLeaderForPartitions',
   ] as const)
     expect(cluster[name], name).toBeTypeOf('function');
+  for (const [part, method] of [
+    ['connectionPool', 'map'],
+    ['connection', 'rejectRequests'],
+  ] as const)
+    expect(
+      createRequire(import.meta.url)(`kafkajs/src/network/${part}.js`).prototype[method],
+      method,
+    ).toBeTypeOf('function');
   expect(errorOfCode(6)).toMatchObject({ type: 'NOT_LEADER_FOR_PARTITION', retriable: true });
 });
 
