@@ -6,6 +6,7 @@ import { Erasures } from '../daemon/erasures.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
 import { certificateHash } from '../deletes/certificate.ts';
 import type { Erasure } from '../deletes/journal.ts';
+import { needsEraser } from '../deletes/unfinished.ts';
 import { config, globals } from './context.ts';
 import { livePlaces, placesTable } from './erasure-places.ts';
 import { exit, report } from './output.ts';
@@ -124,8 +125,8 @@ export function humanErasures(erasures: readonly Erasure[], waited: boolean): st
       const tail =
         e.phase === 'completed'
           ? `certificate ${e.certificate!.body.number}: insideout erasure show ${e.id.slice(0, 8)} --html certificate.html`
-          : e.phase === 'requested' || e.phase === 'found'
-            ? 'not erased: its deletes were never committed; erase the same subject again'
+          : needsEraser(e)
+            ? 'not finished: it is not known what of it is deleted; erase the same subject again'
             : `not finished: a running \`insideout up\` tries again, as does insideout erasure finish ${e.id.slice(0, 8)}`;
       return [head, placesTable(e.places), tail].join('\n');
     })

@@ -1,7 +1,7 @@
 import { type InsideoutError, toInsideoutError } from '../core/errors.ts';
 import { type Erasure, type Journal, type JournalState, journalTopic } from '../deletes/journal.ts';
 import { settled } from '../deletes/place.ts';
-import { openErasures } from '../deletes/unfinished.ts';
+import { needsEraser, openErasures } from '../deletes/unfinished.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { Erasures } from './erasures.ts';
 import { FinishingQueue } from './finishing-queue.ts';
@@ -152,7 +152,8 @@ class Told {
     const { logger, health } = this.#parts;
     this.#warned = null;
     health.erasuresFailed(null);
-    for (const { id, phase, certificate, places } of erasures) {
+    for (const erasure of erasures) {
+      const { id, phase, certificate, places } = erasure;
       if (phase === 'completed') {
         this.#left.delete(id);
         logger.info({ erasure: id, certificate: certificate?.body.number }, 'an erasure has its certificate');
@@ -162,13 +163,15 @@ class Told {
       const what = `${phase} ${left.map((p) => `${p.kind} ${p.name} ${p.state}`).join()}`;
       if (this.#left.get(id) === what) continue;
       this.#left.set(id, what);
-      const why = left.map((p) => `${p.kind} ${p.name}: ${p.reason}`)[0] ?? waitsFor(phase);
+      const why = left.map((p) => `${p.kind} ${p.name}: ${p.reason}`)[0] ?? waitsFor(erasure);
       logger.info({ erasure: id, phase, delayMs }, `an erasure is not finished yet: ${why}`);
     }
   }
 }
 
-const waitsFor = (phase: Erasure['phase']): string =>
-  phase === 'found'
-    ? 'Its deletes were never committed: erase the same subject again.'
+function waitsFor(erasure: Erasure): string {
+  if (needsEraser(erasure)) return 'It is not known what of it is deleted: erase the same subject again.';
+  return erasure.rounds.length > 0
+    ? 'A transaction that deletes rows of it has not ended.'
     : 'Its source has not passed the deletes.';
+}

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { SourceEraser, SubjectRows } from '../connectors/source/erasure.ts';
-import type { ErasedKeys, Erasure, Journal } from './journal.ts';
+import type { FoundSubject, SourceEraser, SubjectRows } from '../connectors/source/erasure.ts';
+import { accepted } from './accepted.ts';
+import type { Erasure, Journal, NotedRows } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
+import { settleRounds } from './rounds.ts';
 import { shredSubject } from './shredding.ts';
 import { shredHash } from './shredding-place.ts';
 import type { Subject } from './subject.ts';
+import { beyond, noted, SeenRows } from './tracked-rows.ts';
 
 export interface RequestParts {
   readonly journal: Journal;
@@ -23,46 +26,60 @@ export interface Begun {
 
 /**
  * Erases a subject where its rows come from. The hashes of the keys are written down while the rows are locked and
- * before their transaction is committed: so of every row that is gone the key is known, wherever a crash comes, and
- * of none that was given to somebody else meanwhile. Whoever erases the same subject again goes on with the same
- * erasure, and finds the rest in Postgres and in the journal.
+ * before their transaction is committed: so of every row that is gone the key is known, wherever a crash comes. They
+ * are the erasure's once it is known that the transaction was committed: so of none that was given to somebody else.
+ * Whoever erases the same subject again goes on with the same erasure, and finds the rest in Postgres and in the
+ * journal.
  */
 export async function requestErasure(subject: Subject, id: string, parts: RequestParts): Promise<Begun> {
-  const { journal, eraser } = parts;
-  const found = await eraser.find(subject, id);
-  const erasure = await request(subject, { id: found.id, deletes: true }, parts);
-  const { rows, telling, barrier } = await eraser.erase(subject, id, {
-    id: erasure,
-    beforeCommit: (erased) => note(erasure, erased.rows, parts),
-  });
-  await journal.record({ type: 'deleted', erasure, rows: counts(rows), keys: [], barrier });
-  return { erasure: journal.state.erasures.get(erasure)!, telling };
+  const { journal, eraser, hasher } = parts;
+  const erasure = await request(subject, { id: (await eraser.find(subject, id)).id, deletes: true }, parts);
+  const telling = new Set<string>();
+  for (;;) {
+    const erased = await eraser.erase(subject, id, {
+      id: erasure,
+      beforeCommit: async ({ rows }, round) => {
+        await journal.record({ type: 'found', erasure, rows: noted(rows, hasher), round });
+      },
+    });
+    for (const value of erased.telling) telling.add(value);
+    await committed(erasure, erased.barrier, journal);
+    // Where it was begun as a tracked one.
+    const { settled } = await settleTracked(subject, id, { erasure, seen: new SeenRows(hasher) }, parts);
+    if (settled) break;
+  }
+  return { erasure: journal.state.erasures.get(erasure)!, telling: [...telling] };
 }
 
 /**
  * Follows deletes that the application makes itself: to be called before it does, while the rows tell their keys.
- * `wait` is called again and again until the source shows none of them any more.
+ * `wait` is called again and again until the source shows none of them any more. Rows that it gives to somebody else
+ * meanwhile are not the erasure's.
  */
 export async function trackErasure(
   subject: Subject,
   id: string,
   parts: RequestParts & { wait(rows: number): Promise<void> },
 ): Promise<Begun> {
-  const { journal, eraser } = parts;
+  const { journal, eraser, hasher } = parts;
   const found = await eraser.find(subject, id);
   const erasure = await request(subject, { id: found.id, deletes: false }, parts);
-  const telling = new Set(found.telling);
-  await note(erasure, found.rows, parts);
-  for (let left = found; size(left.rows) > 0; ) {
-    await parts.wait(size(left.rows));
-    left = await eraser.find(subject, id);
+  const seen = new SeenRows(hasher);
+  const telling = new Set<string>();
+  for (let left: Left = found; ; ) {
     for (const value of left.telling) telling.add(value);
-    await note(erasure, left.rows, parts);
+    seen.add(left.rows);
+    await track(erasure, noted(left.rows, hasher), journal);
+    if (size(left.rows) > 0) await parts.wait(size(left.rows));
+    const followed = await settleTracked(subject, id, { erasure, seen }, parts);
+    for (const value of followed.kept) telling.delete(value);
+    if (followed.settled) break;
+    left = followed.left;
   }
-  const barrier = await eraser.mark({ id: erasure });
-  await journal.record({ type: 'deleted', erasure, rows: {}, keys: [], barrier });
   return { erasure: journal.state.erasures.get(erasure)!, telling: [...telling] };
 }
+
+type Left = Pick<FoundSubject, 'rows' | 'telling'>;
 
 /**
  * The erasure of this subject that is not completed, or else a new one. A new one keeps out and looks for what the
@@ -71,15 +88,19 @@ export async function trackErasure(
 async function request(
   subject: Subject,
   { id, deletes }: { id: string; deletes: boolean },
-  { journal, hasher, shred }: RequestParts,
+  { journal, eraser, hasher, shred }: RequestParts,
 ): Promise<string> {
   const subjectHash = hasher.subject(subject.name, id);
   const { erasures } = await journal.refresh();
   const former = [...erasures.values()].filter((e) => e.subjectHash === subjectHash);
   const open = former.find((e) => e.phase !== 'completed');
-  if (open) return open.id;
+  if (open) {
+    await settleRounds([open.id], { journal, eraser });
+    return open.id;
+  }
   const erasure = randomUUID();
   const { name, source } = subject;
+  const keys = former.filter((e) => !e.lifted).flatMap((e) => e.keys);
   await journal.record({
     type: 'requested',
     erasure,
@@ -89,54 +110,50 @@ async function request(
     source,
     deletes,
     ...(shred === null ? {} : { shred: shredHash(shred, shredSubject(name, id)) }),
+    ...(keys.length === 0 ? {} : { keys }),
   });
-  const keys = former.filter((e) => !e.lifted).flatMap((e) => e.keys);
-  if (keys.length > 0) await journal.record({ type: 'found', erasure, rows: {}, keys });
   return erasure;
 }
 
-/** Writes down what is not written down yet. */
-async function note(
-  erasure: string,
-  rows: readonly SubjectRows[],
-  { journal, hasher }: RequestParts,
-): Promise<void> {
-  const keys = fresh(erasure, hashed(rows, hasher), journal);
-  if (keys.length === 0 && journal.state.erasures.get(erasure)?.phase !== 'requested') return;
-  await journal.record({ type: 'found', erasure, rows: counts(rows), keys });
+/** The transaction that wrote the barrier is committed. */
+async function committed(erasure: string, barrier: string, journal: Journal): Promise<void> {
+  try {
+    await journal.record({ type: 'deleted', erasure, barrier });
+  } catch (error) {
+    // Another process that goes on with the erasure may have found out before.
+    if (journal.state.erasures.get(erasure)?.outcomes.get(barrier) !== 'committed') throw error;
+  }
 }
 
-/** Topics and hashes that the journal does not have yet. */
-function fresh(erasure: string, keys: readonly ErasedKeys[], journal: Journal): ErasedKeys[] {
-  const known = journal.state.erasures.get(erasure)?.keys ?? [];
-  return keys.flatMap(({ topic, hashes }) => {
-    const had = known.find((k) => k.topic === topic);
-    const seen = new Set(had?.hashes);
-    const missing = hashes.filter((hash) => !seen.has(hash));
-    return had && missing.length === 0 ? [] : [{ topic, hashes: missing }];
-  });
+/** Writes down what is not written down yet, before the application deletes it. */
+async function track(erasure: string, rows: readonly NotedRows[], journal: Journal): Promise<void> {
+  const { tracked } = journal.state.erasures.get(erasure)!;
+  const fresh = tracked ? beyond(tracked.rows, rows) : rows;
+  if (tracked && fresh.length === 0) return;
+  await journal.record({ type: 'found', erasure, rows: fresh });
 }
 
 /**
- * The topics of the rows with their keys. Rows that are overwritten keep theirs, so only those that are deleted must
- * be gone under them; but the topics are to be looked through.
+ * Where the source shows no row of the subject any more, finds out which of the tracked rows are gone and which are
+ * somebody else's, and writes it down: settled then. `kept` are values of the latter.
  */
-function hashed(rows: readonly SubjectRows[], hasher: KeyHasher): ErasedKeys[] {
-  return rows.map(({ topic, policy, keyColumns, keys }) => ({
-    topic,
-    hashes:
-      policy === 'delete'
-        ? keys.map((key) =>
-            hasher.key(topic, Object.fromEntries(keyColumns.map((name, i) => [name, key[i] ?? null]))),
-          )
-        : [],
-  }));
-}
-
-function counts(rows: readonly SubjectRows[]): Record<string, number> {
-  const sum: Record<string, number> = {};
-  for (const { table, keys } of rows) sum[table] = (sum[table] ?? 0) + keys.length;
-  return sum;
+async function settleTracked(
+  subject: Subject,
+  id: string,
+  { erasure, seen }: { readonly erasure: string; readonly seen: SeenRows },
+  { journal, eraser, hasher }: RequestParts,
+): Promise<{ settled: boolean; left: Left; kept: readonly string[] }> {
+  const left: Left = { rows: [], telling: [] };
+  const tracked = () => journal.state.erasures.get(erasure)!.tracked;
+  const asked = tracked();
+  if (!asked) return { settled: true, left, kept: [] };
+  const found = await eraser.follow(subject, id, { id: erasure, ...seen.question(asked) });
+  if (!found.gone) return { settled: false, left: found, kept: [] };
+  const { kept, barrier } = found.gone;
+  const settles = { last: asked.last, kept: noted(kept.rows, hasher) };
+  // Refused when another process has noted more rows, or has settled it.
+  const done = await accepted(journal.record({ type: 'deleted', erasure, barrier, tracked: settles }));
+  return { settled: done || !tracked(), left, kept: kept.telling };
 }
 
 const size = (rows: readonly SubjectRows[]): number =>

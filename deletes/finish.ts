@@ -1,19 +1,21 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SourceEraser } from '../connectors/source/erasure.ts';
-import { isInsideoutError } from '../core/errors.ts';
 import { AnyReader } from '../log/avro/any-reader.ts';
 import { readDeadLetters, removeDeadLetters } from '../materializer/apply/dead-letters.ts';
+import { accepted } from './accepted.ts';
 import { AppliedWatch, type Behind } from './applied.ts';
 import { buryErased } from './bury.ts';
 import { certificateHash, signCertificate } from './certificate.ts';
 import type { ErasureKey } from './erasure-key.ts';
 import type { Erasure, Journal } from './journal.ts';
+import { unsettled } from './journal-fold.ts';
 import { type LookParts, lookEverywhere, statement, topicsToLookAt } from './look.ts';
 import { ofKeyIn } from './look-log.ts';
 import { generationName } from './look-views.ts';
 import { waitUntilPassed } from './passing.ts';
 import { patiently } from './patience.ts';
 import { type Place, placeId, sameStates, settled } from './place.ts';
+import { settleRounds } from './rounds.ts';
 import { keyPlaces, shredKeys } from './shredding-place.ts';
 import { type Target, Tracer } from './target.ts';
 import { recoverTopicDeletes } from './topic-deletes.ts';
@@ -44,8 +46,8 @@ const looks = 5;
  * Takes erasures of one source from where they are to their certificates: waits until the source has passed them
  * and every generation has applied them, removes dead letters, has the Log compacted, reads every place back, and
  * signs what it found. An erasure whose places still hold a trace gets no certificate, and can be finished later;
- * one whose deletes were never committed stays as it is, and must be begun again. Interrupted at any point, it is
- * gone on with by calling it again. Returns the erasures as they are then.
+ * one of which it is not known what is deleted stays as it is, and must be begun again. Interrupted at any point, it
+ * is gone on with by calling it again. Returns the erasures as they are then.
  */
 export async function finishErasures(ids: readonly string[], parts: FinishParts): Promise<Erasure[]> {
   const { journal, signal } = parts;
@@ -53,13 +55,16 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   let again = ids.some((id) => !parts.telling.has(id));
   do {
     if (parts.origin) {
+      const rounds = { journal, eraser: parts.origin.eraser };
+      while (!(await settleRounds(ids, rounds)) && parts.patienceMs === undefined)
+        await wait(500, undefined, { signal });
       const passing = { ...parts, ...parts.origin, again };
       if (!(await patiently(parts, (signal) => waitUntilPassed(current(), { ...passing, signal })))) break;
     } else await recoverTopicDeletes(current(), parts);
     // Somebody deleted rows of it once more meanwhile.
     again = true;
   } while (current().some((erasure) => erasure.phase === 'deleted'));
-  const open = () => current().filter((erasure) => erasure.phase === 'passed');
+  const open = () => current().filter(certifiable);
   for (let look = 1; open().length > 0; look++) {
     const places = await lookOnce(open(), { ...parts, bury: look > 1 });
     parts.onPlaces?.(places);
@@ -78,6 +83,8 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   }
   return current();
 }
+
+const certifiable = (erasure: Erasure): boolean => erasure.phase === 'passed' && !unsettled(erasure);
 
 /** Everything that has to be done before places can be read back, and the reading. */
 async function lookOnce(
@@ -127,17 +134,6 @@ function latest(erasures: readonly Erasure[]): Map<string, number> {
   for (const erasure of erasures)
     for (const [key, end] of erasure.ends) ends.set(key, Math.max(end, ends.get(key) ?? 0));
   return ends;
-}
-
-/** False when another process was faster with what this cannot follow. */
-async function accepted(recorded: Promise<unknown>): Promise<boolean> {
-  try {
-    await recorded;
-    return true;
-  } catch (error) {
-    if (isInsideoutError(error, 'CATALOG_CONFLICT')) return false;
-    throw error;
-  }
 }
 
 const targetOf = (erasure: Erasure, { telling }: FinishParts): Target => ({
@@ -237,6 +233,6 @@ async function certify(erasure: Erasure, places: readonly Place[], parts: Finish
     );
     if (await accepted(journal.record({ type: 'completed', erasure: erasure.id, certificate }))) return;
     // Another certificate became the next of the chain, or this erasure has one already, or was begun once more.
-    if (journal.state.erasures.get(erasure.id)?.phase !== 'passed') return;
+    if (!certifiable(journal.state.erasures.get(erasure.id)!)) return;
   }
 }

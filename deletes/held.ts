@@ -1,5 +1,5 @@
 import type { SourceEraser } from '../connectors/source/erasure.ts';
-import { isInsideoutError } from '../core/errors.ts';
+import { accepted } from './accepted.ts';
 import type { Journal } from './journal.ts';
 
 /** So long daemons wait for a process that held an erasure and was killed. */
@@ -16,7 +16,9 @@ export class HeldErasures {
     this.#journal = journal;
   }
 
+  /** Doing it again changes nothing. */
   async add(erasure: string): Promise<void> {
+    if (this.#ids.has(erasure)) return;
     this.#ids.add(erasure);
     // What fails here fails again where it matters, and there it is told.
     this.#renewal ??= setInterval(() => void this.#say(Date.now() + heldMs).catch(() => {}), renewMs).unref();
@@ -36,12 +38,8 @@ export class HeldErasures {
   }
 
   async #hold(erasure: string, until: number): Promise<void> {
-    try {
-      await this.#journal.record({ type: 'held', erasure, until });
-    } catch (error) {
-      // It got its certificate meanwhile.
-      if (!isInsideoutError(error, 'CATALOG_CONFLICT')) throw error;
-    }
+    // Refused when it got its certificate meanwhile.
+    await accepted(this.#journal.record({ type: 'held', erasure, until }));
   }
 }
 
@@ -52,14 +50,16 @@ export const heldWhenErased = (
 ): SourceEraser => ({
   check: (subject) => eraser.check(subject),
   find: (subject, id) => eraser.find(subject, id),
+  outcome: (transaction) => eraser.outcome(transaction),
   foreignKeys: () => eraser.foreignKeys(),
   close: () => eraser.close(),
   erase: async (subject, id, erasure) => {
     await hold(erasure.id);
     return eraser.erase(subject, id, erasure);
   },
-  mark: async (erasure) => {
-    await hold(erasure.id);
-    return eraser.mark(erasure);
+  follow: async (subject, id, request) => {
+    await hold(request.id);
+    return eraser.follow(subject, id, request);
   },
+  mark: (erasure) => eraser.mark(erasure),
 });

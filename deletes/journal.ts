@@ -1,7 +1,9 @@
+import type { ErasingTransaction } from '../connectors/source/erasure.ts';
 import type { Checkpoint } from '../core/position.ts';
 import { type EventFrame, EventLog } from '../log/event-log.ts';
 import type { Log } from '../log/log.ts';
 import type { Certificate } from './certificate.ts';
+import { fold, refusal } from './journal-fold.ts';
 import type { Place } from './place.ts';
 
 /** Hashes of the keys of a topic's erased rows. */
@@ -9,6 +11,16 @@ export interface ErasedKeys {
   readonly topic: string;
   /** `KeyHasher.key` of each. */
   readonly hashes: readonly string[];
+}
+
+/** Rows of one table, in the topic of their changes, that are about to be erased. */
+export interface NotedRows {
+  readonly table: string;
+  readonly topic: string;
+  /** `KeyHasher.key` of each that is to be deleted. */
+  readonly hashes: readonly string[];
+  /** How many are only overwritten. They keep their keys, but their topic is to be looked through. */
+  readonly overwritten: number;
 }
 
 /** What happens to erasures, in the Log for ever. No identifier and no value is in it. */
@@ -27,25 +39,33 @@ export type ErasureHappening =
       readonly via?: string;
       /** Keyed hash of the subject in the file of subject keys, where there is one. */
       readonly shred?: string;
+      /** What former erasures of the subject keep out and look for. */
+      readonly keys?: readonly ErasedKeys[];
     }
   /**
-   * Rows that are about to be deleted: written before they are, so that a crash forgets none. Where rows are only
-   * overwritten the topic has no hashes.
+   * Rows that are about to be erased: written before they are, so that a crash forgets none. Whether they were is
+   * told by another event, since a row that is given to somebody else instead is not the subject's any more.
    */
   | {
       readonly type: 'found';
       readonly erasure: string;
-      readonly rows: Readonly<Record<string, number>>;
-      readonly keys: readonly ErasedKeys[];
+      readonly rows: readonly NotedRows[];
+      /** The transaction that erases these rows and no others; none where the application is to delete them. */
+      readonly round?: ErasingTransaction;
     }
-  /** The deletes are committed, together with or before this barrier. */
+  /** Rows are gone, and this barrier is behind their deletes. */
   | {
       readonly type: 'deleted';
       readonly erasure: string;
-      readonly rows: Readonly<Record<string, number>>;
-      readonly keys: readonly ErasedKeys[];
       readonly barrier: string;
+      /**
+       * The rows that the application was to delete, up to those of this `found`; those under `kept` are there as
+       * somebody else's. Without it: the rows of the transaction that wrote the barrier.
+       */
+      readonly tracked?: { readonly last: string; readonly kept: readonly ErasedKeys[] };
     }
+  /** The transaction that was to write this barrier was never committed. */
+  | { readonly type: 'undone'; readonly erasure: string; readonly barrier: string }
   /** The source has passed the erasure's mark: behind these offsets every topic has the deletes. */
   | {
       readonly type: 'passed';
@@ -66,8 +86,12 @@ export type ErasureHappening =
 
 export type ErasureEvent = ErasureHappening & EventFrame;
 
-/** `found`: its rows are known, and nobody has said that their deletes were committed. */
+/** `found`: rows are known, and of none it is known that it is gone. */
 export type ErasurePhase = 'requested' | 'found' | 'deleted' | 'passed' | 'completed';
+
+export interface Round extends ErasingTransaction {
+  readonly rows: readonly NotedRows[];
+}
 
 /** An erasure as far as it got. */
 export interface Erasure {
@@ -86,9 +110,17 @@ export interface Erasure {
   /** See the event `held`; 0 when it is not. */
   readonly heldUntil: number;
   readonly phase: ErasurePhase;
+  /** Transactions of which nobody knows yet whether they were committed. */
+  readonly rounds: readonly Round[];
+  /** How the others ended, by their barriers. */
+  readonly outcomes: ReadonlyMap<string, 'committed' | 'undone'>;
+  /** What the application is to delete; null when that is settled. */
+  readonly tracked: { readonly last: string; readonly rows: readonly NotedRows[] } | null;
+  /** How many rows of each table were deleted or overwritten. */
   readonly rows: Readonly<Record<string, number>>;
+  /** Of rows that are gone: these are kept out and looked for. */
   readonly keys: readonly ErasedKeys[];
-  /** Id of the barrier behind its latest deletes; null until they are committed. */
+  /** Id of the barrier behind its latest deletes; null until there are some. */
   readonly barrier: string | null;
   readonly ends: Checkpoint;
   readonly places: readonly Place[];
@@ -105,8 +137,6 @@ export interface JournalState {
   readonly events: readonly ErasureEvent[];
 }
 
-type Mutable = { erasures: Map<string, Erasure>; chain: Certificate[]; events: ErasureEvent[] };
-
 export type Journal = EventLog<ErasureEvent, JournalState>;
 
 export const journalTopic = (namespace: string): string => `__${namespace}.erasures`;
@@ -121,128 +151,3 @@ export const openJournal = (log: Log, namespace: string): Promise<Journal> =>
     refusal,
     mend: 'Look at `insideout erasures`, and try again if it is still wanted.',
   });
-
-/**
- * The state after an event that is not refused: another object, so that whoever follows sees that it is another,
- * but with the same map and lists, which grow. Copies of them would make the time for n erasures n².
- */
-export function fold(state: JournalState, event: ErasureEvent): JournalState {
-  const { erasures, chain, events } = state as Mutable;
-  const id = event.erasure;
-  const erasure = event.type === 'requested' ? begun(event) : after(erasures.get(id)!, event);
-  erasures.set(id, { ...erasure, changedAt: event.at });
-  if (event.type === 'completed') chain.push(event.certificate);
-  events.push(event);
-  return { erasures, chain, events };
-}
-
-function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
-  const { erasure: id, subject, subjectHash, kind, source, deletes, via, shred, by, at } = event;
-  return {
-    id,
-    subject,
-    subjectHash,
-    kind,
-    source,
-    deletes,
-    shred: shred ?? null,
-    by: via === undefined ? by : `${via} through ${by}`,
-    requestedAt: at,
-    changedAt: at,
-    heldUntil: 0,
-    phase: 'requested',
-    rows: {},
-    keys: [],
-    barrier: null,
-    ends: new Map(),
-    places: [],
-    certificate: null,
-    lifted: false,
-  };
-}
-
-function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' }>): Erasure {
-  switch (event.type) {
-    case 'held':
-      return { ...known, heldUntil: event.until };
-    case 'found':
-      return {
-        ...known,
-        phase: unconfirmed(known) ? 'found' : known.phase,
-        rows: unconfirmed(known) ? most(known.rows, event.rows) : known.rows,
-        keys: merged(known.keys, event.keys),
-      };
-    case 'deleted':
-      return {
-        ...known,
-        phase: 'deleted',
-        rows: unconfirmed(known) ? most(known.rows, event.rows) : added(known.rows, event.rows),
-        keys: merged(known.keys, event.keys),
-        barrier: event.barrier,
-      };
-    case 'passed':
-      return { ...known, phase: 'passed', ends: new Map(Object.entries(event.ends)) };
-    case 'looked':
-      return { ...known, places: event.places };
-    case 'lifted':
-      return { ...known, lifted: true };
-    case 'completed':
-      return {
-        ...known,
-        phase: 'completed',
-        places: event.certificate.body.places,
-        certificate: event.certificate,
-      };
-  }
-}
-
-export function refusal(state: JournalState, event: ErasureEvent): string | null {
-  const known = state.erasures.get(event.erasure);
-  if (event.type === 'requested') return known ? 'this erasure was requested already' : null;
-  if (!known) return `there is no erasure ${event.erasure}`;
-  if (event.type === 'lifted') return known.lifted ? 'this erasure was lifted already' : null;
-  if (known.phase === 'completed') return 'this erasure has its certificate already';
-  if (event.type === 'passed') {
-    if (known.phase === 'passed') return 'this erasure has passed already';
-    return event.barrier === known.barrier ? null : 'rows of this erasure were deleted once more';
-  }
-  if ((event.type === 'looked' || event.type === 'completed') && known.phase !== 'passed')
-    return 'this erasure has not passed its source';
-  if (event.type !== 'completed') return null;
-  // Of two certificates that were made at once only one can be the next of the chain.
-  return event.certificate.body.number === state.chain.length + 1
-    ? null
-    : 'another certificate was added to the chain meanwhile';
-}
-
-/** Nobody has said yet that its deletes were committed. */
-const unconfirmed = ({ phase }: Erasure): boolean => phase === 'requested' || phase === 'found';
-
-/** Rows that are found again may be those that were found before. */
-function most(
-  known: Readonly<Record<string, number>>,
-  more: Readonly<Record<string, number>>,
-): Record<string, number> {
-  const all: Record<string, number> = { ...known };
-  for (const [table, count] of Object.entries(more)) all[table] = Math.max(all[table] ?? 0, count);
-  return all;
-}
-
-function added(
-  known: Readonly<Record<string, number>>,
-  more: Readonly<Record<string, number>>,
-): Record<string, number> {
-  const sum: Record<string, number> = { ...known };
-  for (const [table, count] of Object.entries(more)) sum[table] = (sum[table] ?? 0) + count;
-  return sum;
-}
-
-function merged(known: readonly ErasedKeys[], more: readonly ErasedKeys[]): ErasedKeys[] {
-  const all = new Map<string, Set<string>>();
-  for (const { topic, hashes } of [...known, ...more]) {
-    const set = all.get(topic) ?? new Set<string>();
-    all.set(topic, set);
-    for (const hash of hashes) set.add(hash);
-  }
-  return [...all].map(([topic, hashes]) => ({ topic, hashes: [...hashes] }));
-}

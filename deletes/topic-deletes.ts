@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { InsideoutError, isInsideoutError } from '../core/errors.ts';
+import { InsideoutError } from '../core/errors.ts';
 import { partitionOf } from '../core/partition.ts';
 import type { Offset, PartitionKey } from '../core/position.ts';
 import type { Row } from '../core/value.ts';
@@ -7,6 +7,7 @@ import { AnyReader } from '../log/avro/any-reader.ts';
 import { schemaIdOf } from '../log/avro/wire-format.ts';
 import type { Log } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
+import { accepted } from './accepted.ts';
 import type { Erasure, Journal } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
 import { type GivenKey, type KeyForm, keyForm } from './topic-key.ts';
@@ -82,8 +83,7 @@ export async function deleteKeys(
         await journal.record({
           type: 'found',
           erasure: key.of.id,
-          rows: { [topic]: 1 },
-          keys: [{ topic, hashes }],
+          rows: [{ table: topic, topic, hashes, overwritten: 0 }],
         });
     }
     const places = wanted.flatMap((key) => key.places(partitions));
@@ -113,8 +113,7 @@ export async function recoverTopicDeletes(
         await parts.journal.record({
           type: 'found',
           erasure: id,
-          rows: { [topic]: 1 },
-          keys: [{ topic, hashes: [subjectHash] }],
+          rows: [{ table: topic, topic, hashes: [subjectHash], overwritten: 0 }],
         });
     await bury(topic, found, { parts, erasures: group.map((e) => e.id) });
   }
@@ -218,12 +217,7 @@ async function bury(
   const ends: Record<PartitionKey, Offset> = {};
   for (const [key, { end }] of await log.offsets([topic])) ends[key] = end;
   for (const erasure of of.erasures)
-    try {
-      await journal.record({ type: 'passed', erasure, barrier: null, ends });
-    } catch (error) {
-      // Another process that finishes it was faster.
-      if (!isInsideoutError(error, 'CATALOG_CONFLICT')) throw error;
-    }
+    await accepted(journal.record({ type: 'passed', erasure, barrier: null, ends }));
 }
 
 /** What is made of other things must be deleted there, or it would come back. */

@@ -1,3 +1,4 @@
+import type { Row } from '../../core/value.ts';
 import type { Replacement } from './replacement.ts';
 import type { Finding } from './source.ts';
 
@@ -55,15 +56,45 @@ export interface ErasedSubject extends FoundSubject {
   readonly barrier: string;
 }
 
+/** By these it is found out later whether a transaction that erases was committed. */
+export interface ErasingTransaction {
+  /** The source's own name of it, for `outcome`. */
+  readonly transaction: string;
+  /** Id of the barrier that is written in it. */
+  readonly barrier: string;
+}
+
 /** What an erasure is called, and what is to be done about its rows before they are gone for good. */
 export interface ErasureRequest {
   readonly id: string;
   /**
    * Awaited as the last thing before the commit, with the rows that are then erased and no others: what must be
-   * durable before they are. When it fails, or takes longer than 10 s, nothing is erased. May be called again where
-   * a transaction has to be tried again. Default: nothing.
+   * durable before they are. When it fails, or takes longer than 10 s, nothing is erased. Called again, in another
+   * transaction, where one has to be tried again. Default: nothing.
    */
-  beforeCommit?(erased: FoundSubject): Promise<void>;
+  beforeCommit?(erased: FoundSubject, by: ErasingTransaction): Promise<void>;
+}
+
+/** Rows that were the subject's when somebody looked, and that the application is to delete itself. */
+export interface FollowRequest {
+  /** What the erasure is called. */
+  readonly id: string;
+  readonly noted: readonly SubjectRows[];
+  /**
+   * More of them, of which only hashes are known: every row in these topics is asked about, so it takes as long as
+   * reading the tables. Null where there are none.
+   */
+  readonly others: { readonly topics: ReadonlySet<string>; has(topic: string, key: Row): boolean } | null;
+}
+
+export interface FollowedSubject extends FoundSubject {
+  /** Null while rows are there that are to be deleted. */
+  readonly gone: {
+    /** The noted rows that are there all the same, since they are somebody else's now, and what tells of them. */
+    readonly kept: Pick<FoundSubject, 'rows' | 'telling'>;
+    /** Id of a barrier behind the deletes of all the others. */
+    readonly barrier: string;
+  } | null;
 }
 
 /** One foreign key of the source's catalog. */
@@ -99,7 +130,17 @@ export interface SourceEraser {
   erase(subject: SubjectTables, id: string, erasure: ErasureRequest): Promise<ErasedSubject>;
   /** The same rows, only looked at, as of one moment. */
   find(subject: SubjectTables, id: string): Promise<FoundSubject>;
-  /** Only the barrier, for deletes that the application has made itself and committed. Resolves with its id. */
+  /**
+   * For deletes that the application makes itself: `find`, and where it finds none that is to be deleted, as of the
+   * same moment which of the noted rows are there none the less, and a barrier.
+   */
+  follow(subject: SubjectTables, id: string, request: FollowRequest): Promise<FollowedSubject>;
+  /**
+   * How a transaction of `erase` ended. `undone` also of one that this database has never heard of, as when it was
+   * restored from a backup; `committed` of one so old that nobody knows any more; `open` while it may yet be either.
+   */
+  outcome(transaction: string): Promise<'committed' | 'undone' | 'open'>;
+  /** Only a barrier: behind all that is committed. Resolves with its id. */
   mark(erasure: { readonly id: string }): Promise<string>;
   /** Every foreign key of the database, of partitioned tables once, in the order of their tables. */
   foreignKeys(): Promise<ForeignKey[]>;

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { FinishingQueue } from '../../daemon/finishing-queue.ts';
-import { type ErasureHappening, emptyJournal, fold, type JournalState } from '../../deletes/journal.ts';
+import { type ErasureHappening, emptyJournal, type JournalState } from '../../deletes/journal.ts';
+import { fold } from '../../deletes/journal-fold.ts';
 
 let number = 0;
 /** A journal of what happened at these times, in seconds. */
@@ -19,14 +20,13 @@ const requested = (erasure: string, of: 'customer' | 'crm.a' | 'crm.b'): Erasure
   source: of === 'customer' ? 'shop' : null,
   deletes: true,
 });
-const found = (erasure: string): ErasureHappening => ({ type: 'found', erasure, rows: {}, keys: [] });
-const deleted = (erasure: string, barrier = 'b'): ErasureHappening => ({
-  type: 'deleted',
+const found = (erasure: string, barrier = 'b'): ErasureHappening => ({
+  type: 'found',
   erasure,
-  rows: {},
-  keys: [],
-  barrier,
+  rows: [],
+  round: { transaction: '1', barrier },
 });
+const deleted = (erasure: string, barrier = 'b'): ErasureHappening => ({ type: 'deleted', erasure, barrier });
 const held = (erasure: string, seconds: number): ErasureHappening => ({
   type: 'held',
   erasure,
@@ -61,6 +61,7 @@ test('what its process may still be deleting is left for a minute, and what it h
   const steps = [
     [0, requested('e', 'customer')],
     [1, held('e', 300)],
+    [2, found('e')],
     [2, deleted('e')],
   ] as const;
   expect(next(queue, journal(...steps), 10)).toEqual(['', 300]);
@@ -69,13 +70,38 @@ test('what its process may still be deleting is left for a minute, and what it h
 });
 
 test('what nobody but its eraser can go on with is never due', () => {
-  expect(next(new FinishingQueue(), journal([0, requested('e', 'customer')]), 9_999)).toEqual(['', never]);
+  const due = (...happened: readonly (readonly [number, ErasureHappening])[]) =>
+    next(new FinishingQueue(), journal(...happened), 9_999);
+  const begun = [0, requested('e', 'customer')] as const;
+  const noted = { type: 'found', erasure: 'e', rows: [] } as const;
+  expect(due(begun)).toEqual(['', never]);
+  expect(due(begun, [0, found('e')], [0, { type: 'undone', erasure: 'e', barrier: 'b' }])).toEqual([
+    '',
+    never,
+  ]);
+  expect(due(begun, [0, noted])).toEqual(['', never]);
+  expect(due(begun, [0, found('e')], [0, noted], [0, deleted('e')])).toEqual(['e', never]);
+  const passed = { type: 'passed', erasure: 'e', barrier: 'b', ends: {} } as const;
+  expect(due(begun, [0, found('e')], [0, deleted('e')], [0, passed], [0, noted])).toEqual(['', never]);
+});
+
+test('what was passed is left for a minute when more of it is just being deleted', () => {
+  const passed = { type: 'passed', erasure: 'e', barrier: 'b', ends: {} } as const;
+  const state = journal(
+    [0, requested('e', 'customer')],
+    [0, found('e')],
+    [0, deleted('e')],
+    [0, passed],
+    [9, found('e', 'b2')],
+  );
+  expect(next(new FinishingQueue(), state, 10)).toEqual(['', 69]);
 });
 
 test('what could not be finished is due later and later, ten minutes at most, and at once when it goes on', () => {
   const queue = new FinishingQueue();
   const steps = [
     [0, requested('e', 'customer')],
+    [0, found('e')],
     [0, deleted('e')],
   ] as const;
   const state = journal(...steps);
@@ -86,7 +112,9 @@ test('what could not be finished is due later and later, ten minutes at most, an
   }
   expect(delays).toEqual([5, 10, 20, 40, 80, 160, 320, 600, 600]);
   expect(next(queue, state, 8_001)).toEqual(['', 8_600]);
-  expect(next(queue, journal(...steps, [8_001, deleted('e', 'b2')]), 8_001)).toEqual(['e', never]);
+  expect(
+    next(queue, journal(...steps, [7_000, found('e', 'b2')], [8_001, deleted('e', 'b2')]), 8_001),
+  ).toEqual(['e', never]);
 });
 
 test('of those that failed together each is tried alone', () => {

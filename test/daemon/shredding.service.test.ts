@@ -5,6 +5,7 @@ import avro from 'avsc';
 import Database from 'better-sqlite3';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { barriersTopic } from '../../connectors/source/barriers.ts';
 import { checkConfig } from '../../daemon/config/check.ts';
 import { Erasures } from '../../daemon/erasures.ts';
 import { runDaemon } from '../../daemon/run.ts';
@@ -112,6 +113,7 @@ test('an erasure destroys the key of its subject: events in a topic that is not 
     await eventually('the view', () => said('views-1.db').length === 3);
     expect(said('views-1.db')).toEqual(['secret of 42', 'secret of 43', 'secret of 42']);
     await eventually('the snapshot', async () => (await log.offsets(['shop.public.customers'])).size > 0);
+    await eventually('the source runs', async () => (await log.topics()).includes(barriersTopic('shop')));
 
     const erasures = await Erasures.open(config(1));
     const begun = await erasures.begin(erasures.subject('customer'), '42');

@@ -8,11 +8,12 @@ import { ErasureGuard } from '../../deletes/guard.ts';
 import {
   type ErasureHappening,
   emptyJournal,
-  fold,
   type Journal,
+  type JournalState,
+  type NotedRows,
   openJournal,
-  refusal,
 } from '../../deletes/journal.ts';
+import { fold, refusal } from '../../deletes/journal-fold.ts';
 import { keepJournal } from '../../deletes/kept-journal.ts';
 import { KeyHasher } from '../../deletes/key-hash.ts';
 import { temporaryLog } from '../support/capture.ts';
@@ -30,20 +31,38 @@ const requested = (erasure: string): ErasureHappening => ({
   source: 'shop',
   deletes: true,
 });
-const keys = [{ topic: 't', hashes: [hash(1)] }];
-const found = (erasure: string): ErasureHappening => ({
+const keysOf = (...ids: number[]) => [{ topic: 't', hashes: ids.map(hash) }];
+const rowsOf = (...ids: number[]): NotedRows[] => [
+  { table: 'public.t', topic: 't', hashes: ids.map(hash), overwritten: 0 },
+];
+/** A transaction that deletes these rows, and writes the barrier. */
+const found = (erasure: string, barrier = 'b1', rows = rowsOf(1)): ErasureHappening => ({
   type: 'found',
   erasure,
-  rows: { 'public.t': 1 },
-  keys,
+  rows,
+  round: { transaction: `t ${barrier}`, barrier },
 });
 const deleted = (erasure: string, barrier = 'b1'): ErasureHappening => ({
   type: 'deleted',
   erasure,
-  rows: { 'public.t': 1 },
-  keys,
   barrier,
 });
+const undone = (erasure: string, barrier = 'b1'): ErasureHappening => ({ type: 'undone', erasure, barrier });
+/** Rows that the application is to delete. */
+const noted = (erasure: string, ...ids: number[]): ErasureHappening => ({
+  type: 'found',
+  erasure,
+  rows: rowsOf(...ids),
+});
+/** They are gone, those that are kept left out. */
+const gone =
+  (erasure: string, barrier: string, ...kept: number[]) =>
+  (state: JournalState): ErasureHappening => ({
+    type: 'deleted',
+    erasure,
+    barrier,
+    tracked: { last: state.erasures.get(erasure)?.tracked?.last ?? '', kept: keysOf(...kept) },
+  });
 const passed = (erasure: string, barrier: string | null = 'b1', end = 9): ErasureHappening => ({
   type: 'passed',
   erasure,
@@ -72,15 +91,16 @@ function completed(erasure: string, { state }: Pick<Journal, 'state'>): ErasureH
   return { type: 'completed', erasure, certificate };
 }
 
-let number = 0;
+type Happening = ErasureHappening | ((state: JournalState) => ErasureHappening) | 'completed';
 /** The state after what is not refused, and why the rest was. */
-function folded(...happenings: readonly (ErasureHappening | 'completed')[]) {
+function folded(...happenings: readonly Happening[]) {
   let state = emptyJournal();
   const refused: string[] = [];
-  for (const happening of happenings) {
+  for (const [i, happening] of happenings.entries()) {
+    const happened = typeof happening === 'function' ? happening(state) : happening;
     const event = {
-      ...(happening === 'completed' ? completed('e', { state }) : happening),
-      id: String(number++),
+      ...(happened === 'completed' ? completed('e', { state }) : happened),
+      id: String(i),
       at: 1,
       by: 'me',
     };
@@ -97,29 +117,48 @@ test('an erasure goes from requested over found, deleted and passed to completed
   expect(phases).toEqual(['requested', 'found', 'deleted', 'passed', 'completed']);
   expect(folded(...steps).erasure).toMatchObject({
     rows: { 'public.t': 1 },
-    keys,
+    keys: keysOf(1),
     ends: new Map([['t/0', 9]]),
   });
 });
 
-test.each<[string, readonly (ErasureHappening | 'completed')[]]>([
+/** An erasure whose rows are deleted. */
+const erased = [requested('e'), found('e'), deleted('e')] as const;
+
+test.each<[string, readonly Happening[]]>([
   ['nothing is completed before it has passed', [requested('e'), found('e'), 'completed']],
-  ['nothing is looked at before it has passed', [requested('e'), found('e'), deleted('e'), looked('e')]],
-  ['nothing passes twice', [requested('e'), deleted('e'), passed('e'), passed('e')]],
-  ['it passes behind its own barrier only', [requested('e'), deleted('e', 'b2'), passed('e', 'b1')]],
+  ['nothing is looked at before it has passed', [...erased, looked('e')]],
+  ['nothing passes before anything is deleted', [requested('e'), found('e'), passed('e', null)]],
+  ['nothing passes twice', [...erased, passed('e'), passed('e')]],
+  ['it passes behind its own barrier only', [...erased, passed('e', 'b0')]],
+  ['nothing is deleted by a transaction that nobody wrote down', [requested('e'), deleted('e')]],
+  ['a transaction is committed once', [...erased, deleted('e')]],
+  ['what is committed is not undone', [...erased, undone('e')]],
+  ['what is undone is not committed', [requested('e'), found('e'), undone('e'), deleted('e')]],
+  ['a transaction that has ended is not written down again', [...erased, found('e')]],
+  ['what was tracked is settled once', [requested('e'), noted('e', 1), gone('e', 'b1'), gone('e', 'b2')]],
   [
-    'nothing is looked at behind the certificate',
-    [requested('e'), deleted('e'), passed('e'), 'completed', looked('e')],
+    'what was tracked is not settled by who has not seen all of it',
+    [
+      requested('e'),
+      noted('e', 1),
+      noted('e', 2),
+      { type: 'deleted', erasure: 'e', barrier: 'b1', tracked: { last: 'of the first', kept: [] } },
+    ],
   ],
   [
-    'nothing is found behind the certificate',
-    [requested('e'), deleted('e'), passed('e'), 'completed', found('e')],
+    'nothing is looked at while a transaction that deletes is open',
+    [...erased, passed('e'), found('e', 'b2'), looked('e')],
   ],
+  ['nothing is completed while one is open', [...erased, passed('e'), found('e', 'b2'), 'completed']],
   [
-    'nothing is deleted behind the certificate',
-    [requested('e'), deleted('e'), passed('e'), 'completed', deleted('e')],
+    'nothing is completed while the application is to delete rows',
+    [...erased, passed('e'), noted('e', 2), 'completed'],
   ],
-  ['no second certificate', [requested('e'), deleted('e'), passed('e'), 'completed', 'completed']],
+  ['nothing is looked at behind the certificate', [...erased, passed('e'), 'completed', looked('e')]],
+  ['nothing is found behind the certificate', [...erased, passed('e'), 'completed', found('e', 'b2')]],
+  ['nothing is deleted behind the certificate', [...erased, passed('e'), 'completed', deleted('e')]],
+  ['no second certificate', [...erased, passed('e'), 'completed', 'completed']],
   ['it is not requested twice', [requested('e'), requested('e')]],
   ['nothing is known of another', [found('other')]],
   ['it is lifted once', [requested('e'), { type: 'lifted', erasure: 'e' }, { type: 'lifted', erasure: 'e' }]],
@@ -129,16 +168,85 @@ test.each<[string, readonly (ErasureHappening | 'completed')[]]>([
   expect(state.erasures.get('e')).toEqual(folded(...happenings.slice(0, -1)).state.erasures.get('e'));
 });
 
-test('what is deleted once more must be passed once more, and its rows are added; what is found again is not', () => {
+test('what is deleted once more must be passed once more, and its rows are added', () => {
+  const { erasure } = folded(...erased, passed('e'), found('e', 'b2', rowsOf(1, 2)), deleted('e', 'b2'));
+  expect(erasure).toMatchObject({
+    phase: 'deleted',
+    barrier: 'b2',
+    rows: { 'public.t': 3 },
+    keys: keysOf(1, 2),
+  });
+});
+
+test('rows that are only overwritten are counted once, however often', () => {
+  const rows = ['t.p1', 't.p2'].map((topic) => ({ table: 'public.t', topic, hashes: [], overwritten: 2 }));
   const { erasure } = folded(
     requested('e'),
-    found('e'),
-    found('e'),
-    deleted('e'),
-    passed('e'),
+    found('e', 'b1', rows),
+    deleted('e', 'b1'),
+    found('e', 'b2', rows),
     deleted('e', 'b2'),
   );
-  expect(erasure).toMatchObject({ phase: 'deleted', barrier: 'b2', rows: { 'public.t': 2 } });
+  expect(erasure?.rows).toEqual({ 'public.t': 4 });
+  expect(erasure?.keys).toEqual(['t.p1', 't.p2'].map((topic) => ({ topic, hashes: [] })));
+});
+
+test('of a transaction that was not committed nothing is left, and the erasure is where it was', () => {
+  expect(folded(requested('e'), found('e'), undone('e')).erasure).toMatchObject({
+    phase: 'requested',
+    rounds: [],
+    rows: {},
+    keys: [],
+  });
+  const both = folded(requested('e'), found('e'), found('e', 'b2', rowsOf(2)), undone('e'));
+  expect(both.erasure).toMatchObject({ phase: 'found', keys: [] });
+  const again = folded(...erased, passed('e'), found('e', 'b2', rowsOf(2)), undone('e', 'b2'), looked('e'));
+  expect(again.refused).toEqual([]);
+  expect(again.erasure).toMatchObject({ phase: 'passed', barrier: 'b1', keys: keysOf(1) });
+});
+
+test('what the application keeps for somebody else is not erased', () => {
+  const { erasure } = folded(requested('e'), noted('e', 1, 2), noted('e', 3), gone('e', 'b1', 2));
+  expect(erasure).toMatchObject({
+    phase: 'deleted',
+    barrier: 'b1',
+    tracked: null,
+    rows: { 'public.t': 2 },
+    keys: keysOf(1, 3),
+  });
+  expect(folded(requested('e'), noted('e', 1), gone('e', 'b1', 1)).erasure).toMatchObject({
+    rows: {},
+    keys: [],
+  });
+});
+
+test('what was tracked and is deleted by a transaction is counted once, and the rest is still to be settled', () => {
+  const begun = [requested('e'), noted('e', 1, 2), found('e', 'b1', rowsOf(2, 3)), deleted('e')] as const;
+  expect(folded(...begun).erasure).toMatchObject({
+    phase: 'deleted',
+    rows: { 'public.t': 2 },
+    tracked: { rows: rowsOf(1) },
+  });
+  expect(folded(...begun, gone('e', 'b2')).erasure).toMatchObject({
+    rows: { 'public.t': 3 },
+    keys: keysOf(2, 3, 1),
+    tracked: null,
+  });
+  const all = folded(requested('e'), noted('e', 1), found('e', 'b1', rowsOf(1)), deleted('e'));
+  expect(all.erasure).toMatchObject({ tracked: null, rows: { 'public.t': 1 } });
+});
+
+test('the keys of former erasures are known from the beginning, and are no rows of this one', () => {
+  const { erasure } = folded({ ...requested('e'), keys: keysOf(7) } as ErasureHappening);
+  expect(erasure).toMatchObject({ phase: 'requested', rows: {}, keys: keysOf(7) });
+});
+
+test('the key of a topic needs no transaction: it is deleted whatever happens', () => {
+  const topic = { ...requested('e'), kind: 'topic', subject: 't', source: null } as ErasureHappening;
+  const steps = [topic, { type: 'found', erasure: 'e', rows: rowsOf(1) }, passed('e', null)] as const;
+  const known = folded(...(steps as readonly ErasureHappening[]), looked('e'));
+  expect(known.refused).toEqual([]);
+  expect(known.erasure).toMatchObject({ phase: 'passed', rows: { t: 1 }, keys: keysOf(1) });
 });
 
 const guardOf = (known: { state: ReturnType<typeof emptyJournal> }) =>
@@ -148,7 +256,7 @@ const guardOf = (known: { state: ReturnType<typeof emptyJournal> }) =>
   );
 
 test('rows are kept out once their deletes are committed, and not before, and no more once lifted', () => {
-  const out = (...happenings: ErasureHappening[]) => {
+  const out = (...happenings: Happening[]) => {
     const { state } = folded(...happenings);
     const guard = new ErasureGuard(
       () => state,
@@ -164,9 +272,16 @@ test('rows are kept out once their deletes are committed, and not before, and no
   const kept = [false, true, false, false];
   const free = [true, false, false, false];
   expect(out(requested('e'), found('e'))).toEqual(free);
-  expect(out(requested('e'), found('e'), deleted('e'))).toEqual(kept);
-  expect(out(requested('e'), found('e'), deleted('e'), passed('e'))).toEqual(kept);
-  expect(out(requested('e'), deleted('e'), { type: 'lifted', erasure: 'e' })).toEqual(free);
+  expect(out(requested('e'), found('e'), undone('e'))).toEqual(free);
+  expect(out(requested('e'), noted('e', 1))).toEqual(free);
+  expect(out(...erased)).toEqual(kept);
+  expect(out(...erased, passed('e'))).toEqual(kept);
+  expect(out(...erased, { type: 'lifted', erasure: 'e' })).toEqual(free);
+  // Another transaction of the same erasure that was not committed, and one of which it is not known.
+  const other = found('e', 'b2', rowsOf(2));
+  expect(out(...erased, other)).toEqual(kept);
+  expect(out(...erased, other, undone('e', 'b2'))).toEqual(kept);
+  expect(out(...erased, noted('e', 2), gone('e', 'b2', 2))).toEqual(kept);
 });
 
 test('a guard that followed event by event keeps out what one does that reads all at once, also when one of two is lifted', () => {
@@ -175,6 +290,7 @@ test('a guard that followed event by event keeps out what one does that reads al
     found('e'),
     deleted('e'),
     requested('f'),
+    found('f'),
     deleted('f'),
     passed('f', 'b1', 12),
     { type: 'lifted', erasure: 'e' },
@@ -189,7 +305,7 @@ test('a guard that followed event by event keeps out what one does that reads al
     expect(follower.has('t', { id: 1 })).toBe(fresh.has('t', { id: 1 }));
     return follower.has('t', { id: 1 });
   });
-  expect(kept).toEqual([false, false, true, true, true, true, true, false]);
+  expect(kept).toEqual([false, false, true, true, true, true, true, true, false]);
 });
 
 test('the next state holds the same map and lists, so that n erasures cost n and not n²', () => {
@@ -204,15 +320,15 @@ test('the next state holds the same map and lists, so that n erasures cost n and
 test('who holds an erasure holds it until then, and not behind its certificate', () => {
   const held: ErasureHappening = { type: 'held', erasure: 'e', until: 7 };
   expect(folded(requested('e'), held).erasure).toMatchObject({ phase: 'requested', heldUntil: 7 });
-  expect(folded(requested('e'), deleted('e'), passed('e'), 'completed', held).refused).toHaveLength(1);
+  expect(folded(...erased, passed('e'), 'completed', held).refused).toHaveLength(1);
 });
 
 test('the guard asks for no secret while nothing is erased of a topic, and knows the furthest ends', () => {
   const { state } = folded(
-    requested('e'),
-    deleted('e'),
+    ...erased,
     passed('e', 'b1', 9),
     requested('f'),
+    found('f'),
     deleted('f'),
     passed('f', 'b1', 4),
   );
@@ -235,7 +351,8 @@ test('of two processes that complete at once both get their certificates, in one
     await log.close();
   });
   const [one, two] = journals;
-  for (const e of ['a', 'b']) for (const h of [requested(e), deleted(e), passed(e)]) await one.record(h);
+  for (const e of ['a', 'b'])
+    for (const h of [requested(e), found(e), deleted(e), passed(e)]) await one.record(h);
   await two.refresh();
   const outcomes = await Promise.allSettled([
     one.record(completed('a', one)),

@@ -76,11 +76,36 @@ async function findPlace(
 ): Promise<FoundRow[]> {
   const wanted = through ? valuesOf(found, through) : id;
   if (wanted.length === 0 && through) return [];
-  const holder = table.partitioned ? 'tableoid' : `''`;
-  const text = `select ${[holder, ...table.read.map((c) => quoteIdent(c.name))].join(', ')} from ${table.sql}
-    where ${quoteIdent(column)} = ${through ? `any($1::${type}[])` : `$1::${type}`}${lock ? ' for update' : ''}`;
-  const { rows } = await client.query<(string | null)[]>({ ...prepared(text, [wanted]), rowMode: 'array' });
+  const where = `found.${quoteIdent(column)} = ${through ? `any($1::${type}[])` : `$1::${type}`}`;
+  const text = `${selectFound(table)} where ${where}${lock ? ' for update' : ''}`;
+  return readFound(client, prepared(text, [wanted]));
+}
+
+/** All rows of a table as `found`, to be read by `readFound`. */
+export function selectFound(table: PlannedTable): string {
+  const holder = table.partitioned ? 'found.tableoid' : `''`;
+  const columns = [holder, ...table.read.map((c) => `found.${quoteIdent(c.name)}`)];
+  return `select ${columns.join(', ')} from ${table.sql} found`;
+}
+
+export async function readFound(
+  client: pg.Client,
+  query: { readonly text: string; readonly values?: unknown[] },
+): Promise<FoundRow[]> {
+  const { rows } = await client.query<(string | null)[]>({ ...query, rowMode: 'array' });
   return rows.map(([oid, ...values]) => ({ holder: oid ?? '', values }));
+}
+
+/**
+ * Picks the rows of these keys: joins `rows`, the table's name in the statement, to arrays that are the first
+ * parameters, one for each column of the key.
+ */
+export function byKeys(table: PlannedTable, rows: string): { from: string; where: string } {
+  const arrays = table.key.map((c, i) => `$${i + 1}::${c.type}[]`).join(', ');
+  return {
+    from: `unnest(${arrays}) as keys(${table.key.map((_, i) => `k${i}`).join(', ')})`,
+    where: table.key.map((c, i) => `${rows}.${quoteIdent(c.name)} = keys.k${i}`).join(' and '),
+  };
 }
 
 function valuesOf(found: FoundRows, { table, index }: { table: PlannedTable; index: number }): string[] {
@@ -103,7 +128,7 @@ export function tellFound(
     const byTopic = new Map<string, string[][]>();
     for (const row of ofTable.values()) {
       const keys = byTopic.get(topicOf(table, row)) ?? [];
-      keys.push(table.key.map((column, i) => keyText(column, row.values[i] ?? '')));
+      keys.push(keyTexts(table, row));
       byTopic.set(topicOf(table, row), keys);
       for (const [i, column] of table.read.entries()) {
         const value = row.values[i] ?? null;
@@ -128,7 +153,8 @@ function tellsAnew({ telling, overwrite }: PlannedTable, column: string, value: 
   return same?.length !== 1 || same[0] !== value;
 }
 
-function topicOf(table: PlannedTable, row: FoundRow): string {
+/** Errors: `PlanOutdated` when a partition is newer than the plan. */
+export function topicOf(table: PlannedTable, row: FoundRow): string {
   if (!table.partitioned) return table.topic;
   const topic = table.topics.get(row.holder);
   if (topic === undefined) throw new PlanOutdated();
@@ -136,10 +162,13 @@ function topicOf(table: PlannedTable, row: FoundRow): string {
 }
 
 /** As in the key of the row's topic, which is read back as `core/value.ts` has it. */
+export const keyTexts = (table: PlannedTable, row: FoundRow): string[] =>
+  table.key.map((column, i) => keyText(column, row.values[i] ?? ''));
+
 function keyText(column: EraseColumn, value: string): string {
   if (column.base === 'bool') return value === 't' ? 'true' : 'false';
   return column.base === 'float4' || column.base === 'float8' ? String(Number(value)) : value;
 }
 
-const keyOf = (table: PlannedTable, row: FoundRow): string =>
+export const keyOf = (table: PlannedTable, row: FoundRow): string =>
   JSON.stringify(row.values.slice(0, table.key.length));

@@ -3,7 +3,7 @@ import { InsideoutError } from '../../../core/errors.ts';
 import { quoteIdent } from './connection.ts';
 import { refersToNothing } from './erase-errors.ts';
 import type { PlannedTable } from './erase-plan.ts';
-import { type FoundRow, prepared } from './erase-rows.ts';
+import { byKeys, type FoundRow, prepared } from './erase-rows.ts';
 
 /** Deletes or overwrites rows by their keys, all of them or none. */
 export async function eraseRows(
@@ -14,9 +14,7 @@ export async function eraseRows(
   if (!found || found.size === 0) return;
   const rows = [...found.values()];
   const keys = table.key.map((_, i) => rows.map((row) => row.values[i] ?? null));
-  const gone = table.key.map((_, i) => `k${i}`);
-  const from = `unnest(${table.key.map((c, i) => `$${i + 1}::${c.type}[]`).join(', ')}) as gone(${gone.join(', ')})`;
-  const where = table.key.map((c, i) => `erased.${quoteIdent(c.name)} = gone.k${i}`).join(' and ');
+  const { from, where } = byKeys(table, 'erased');
   const { values, parameters } = assignments(table, keys.length);
   const text =
     table.policy.kind === 'delete'

@@ -1,11 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { InsideoutError } from '../../../core/errors.ts';
-import type { ErasedSubject, ErasureRequest, FoundSubject, SourceEraser, SubjectTables } from '../erasure.ts';
+import type {
+  ErasedSubject,
+  ErasingTransaction,
+  ErasureRequest,
+  FollowedSubject,
+  FollowRequest,
+  FoundSubject,
+  SourceEraser,
+  SubjectTables,
+} from '../erasure.ts';
 import { attempt, connect } from './connection.ts';
 import { readEraseCatalog } from './erase-catalog.ts';
 import { checkSubject } from './erase-check.ts';
 import { classifyErasing } from './erase-errors.ts';
+import { findKept } from './erase-kept.ts';
 import { type ErasePlan, planErasure } from './erase-plan.ts';
 import { findRows, PlanOutdated, prepared, readId, tellFound } from './erase-rows.ts';
 import { eraseRows } from './erase-write.ts';
@@ -25,10 +35,20 @@ const maxHeldMs = 10_000;
 /**
  * Nobody is kept waiting by us for longer, nor we by others. Row security must not hide rows silently: switched
  * off, it is an error. https://www.postgresql.org/docs/current/runtime-config-client.html#GUC-ROW-SECURITY
+ * What was told to be committed must stay so when the server crashes, whatever the role's default is.
  */
 const beginErasing = `begin isolation level read committed read write;
-  set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '60s'; set local row_security = off`;
+  set local lock_timeout = '10s'; set local idle_in_transaction_session_timeout = '60s'; set local row_security = off;
+  select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off'`;
 const beginFinding = 'begin isolation level repeatable read read only; set local row_security = off';
+const beginFollowing = 'begin isolation level repeatable read read write; set local row_security = off';
+
+/**
+ * Its own id is later than all that were given out: one that is not before it is of a future that this database
+ * does not have any more. https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT
+ */
+const outcomeQuery = `select case when $1::text::xid8 >= pg_current_xact_id() then 'aborted'
+  else pg_xact_status($1::text::xid8) end as status`;
 
 /** Erases subjects in the database of a source; connects when first needed, and again after a failure. */
 export function postgresEraser(options: EraserOptions): SourceEraser {
@@ -58,15 +78,15 @@ class PostgresEraser implements SourceEraser {
       await client.query(beginErasing);
       const found = await findRows(client, plan, { id: canonical, lock: true });
       for (const table of plan.deletion) await eraseRows(client, table, found.get(table.name));
-      const barrier = await writeBarrier(client, erasure, plan);
+      const by = await writeBarrier(client, erasure, plan);
       const told = { id: canonical, ...tellFound(plan, found, canonical) };
       if (erasure.beforeCommit) {
         // What is checked at the commit only would otherwise fail when the rows are told already.
         await client.query('set constraints all immediate');
-        await inTime(erasure.beforeCommit(told));
+        await inTime(erasure.beforeCommit(told, by));
       }
       await client.query('commit');
-      return { ...told, barrier };
+      return { ...told, barrier: by.barrier };
     });
   }
 
@@ -81,8 +101,35 @@ class PostgresEraser implements SourceEraser {
     });
   }
 
+  follow(subject: SubjectTables, id: string, request: FollowRequest): Promise<FollowedSubject> {
+    return this.#alone('following deletes', async (client) => {
+      const plan = await this.#plan(client, subject);
+      const canonical = await readId(client, plan, id);
+      await client.query(beginFollowing);
+      const found = tellFound(plan, await findRows(client, plan, { id: canonical, lock: false }), canonical);
+      let gone: FollowedSubject['gone'] = null;
+      if (!found.rows.some((of) => of.policy === 'delete')) {
+        const kept = tellFound(plan, await findKept(client, plan, request), canonical);
+        gone = { kept, barrier: (await writeBarrier(client, request, null)).barrier };
+      }
+      await client.query('commit');
+      return { id: canonical, ...found, gone };
+    });
+  }
+
+  outcome(transaction: string): Promise<'committed' | 'undone' | 'open'> {
+    return this.#alone('asking how a transaction ended', async (client) => {
+      const { rows } = await client.query<{ status: string | null }>(prepared(outcomeQuery, [transaction]));
+      const status = rows[0]!.status;
+      if (status === 'in progress') return 'open';
+      return status === 'aborted' ? 'undone' : 'committed';
+    });
+  }
+
   mark(erasure: { readonly id: string }): Promise<string> {
-    return this.#alone('writing a barrier', (client) => writeBarrier(client, erasure, null));
+    return this.#alone('writing a barrier', async (client) => {
+      return (await writeBarrier(client, erasure, null)).barrier;
+    });
   }
 
   foreignKeys() {
@@ -181,15 +228,17 @@ async function writeBarrier(
   client: pg.Client,
   erasure: { readonly id: string },
   plan: ErasePlan | null,
-): Promise<string> {
+): Promise<ErasingTransaction> {
   const barrier = randomUUID();
   const content = JSON.stringify({ id: barrier, erasure: erasure.id });
-  const { rows } = await client.query<{ stamp: string }>(
+  const { rows } = await client.query<{ stamp: string; transaction: string }>(
     prepared(
-      `select pg_logical_emit_message(true, '${barrierPrefix}', $1::text), ${plan?.stamp.sql ?? `''`} as stamp`,
+      `select pg_logical_emit_message(true, '${barrierPrefix}', $1::text), pg_current_xact_id()::text as transaction,
+         ${plan?.stamp.sql ?? `''`} as stamp`,
       [content],
     ),
   );
-  if (plan && rows[0]!.stamp !== plan.stamp.value) throw new PlanOutdated();
-  return barrier;
+  const [written] = rows;
+  if (plan && written!.stamp !== plan.stamp.value) throw new PlanOutdated();
+  return { transaction: written!.transaction, barrier };
 }

@@ -1,0 +1,182 @@
+import type { Certificate } from './certificate.ts';
+import type { ErasedKeys, Erasure, ErasureEvent, JournalState, NotedRows } from './journal.ts';
+
+type Mutable = { erasures: Map<string, Erasure>; chain: Certificate[]; events: ErasureEvent[] };
+
+/**
+ * The state after an event that is not refused: another object, so that whoever follows sees that it is another,
+ * but with the same map and lists, which grow. Copies of them would make the time for n erasures n².
+ */
+export function fold(state: JournalState, event: ErasureEvent): JournalState {
+  const { erasures, chain, events } = state as Mutable;
+  const id = event.erasure;
+  const erasure = event.type === 'requested' ? begun(event) : after(erasures.get(id)!, event);
+  erasures.set(id, { ...erasure, changedAt: event.at });
+  if (event.type === 'completed') chain.push(event.certificate);
+  events.push(event);
+  return { erasures, chain, events };
+}
+
+function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
+  const { erasure: id, subject, subjectHash, kind, source, deletes, via, shred, keys, by, at } = event;
+  return {
+    id,
+    subject,
+    subjectHash,
+    kind,
+    source,
+    deletes,
+    shred: shred ?? null,
+    by: via === undefined ? by : `${via} through ${by}`,
+    requestedAt: at,
+    changedAt: at,
+    heldUntil: 0,
+    phase: 'requested',
+    rounds: [],
+    outcomes: new Map(),
+    tracked: null,
+    rows: {},
+    keys: merged(keys ?? []),
+    barrier: null,
+    ends: new Map(),
+    places: [],
+    certificate: null,
+    lifted: false,
+  };
+}
+
+function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' }>): Erasure {
+  switch (event.type) {
+    case 'held':
+      return { ...known, heldUntil: event.until };
+    case 'found':
+      return inPhase(found(known, event));
+    case 'deleted':
+      return { ...deleted(known, event), phase: 'deleted', barrier: event.barrier };
+    case 'undone':
+      return inPhase(ended(known, event.barrier, 'undone'));
+    case 'passed':
+      return { ...known, phase: 'passed', ends: new Map(Object.entries(event.ends)) };
+    case 'looked':
+      return { ...known, places: event.places };
+    case 'lifted':
+      return { ...known, lifted: true };
+    case 'completed':
+      return {
+        ...known,
+        phase: 'completed',
+        places: event.certificate.body.places,
+        certificate: event.certificate,
+      };
+  }
+}
+
+/** Until something is known to be gone, it is `found` as long as something is known that may be. */
+function inPhase(erasure: Erasure): Erasure {
+  const { kind, phase } = erasure;
+  if (kind === 'topic' || (phase !== 'requested' && phase !== 'found')) return erasure;
+  return { ...erasure, phase: unsettled(erasure) ? 'found' : 'requested' };
+}
+
+function found(known: Erasure, { id, rows, round }: ErasureEvent & { type: 'found' }): Erasure {
+  // The key of a topic is deleted whatever happens, and there is no transaction.
+  if (known.kind === 'topic') {
+    const phase = known.phase === 'requested' ? 'found' : known.phase;
+    return { ...known, phase, rows: { [known.subject]: 1 }, keys: merged(known.keys, rows) };
+  }
+  if (round) return { ...known, rounds: [...known.rounds, { ...round, rows }] };
+  return { ...known, tracked: { last: id, rows: joined(known.tracked?.rows ?? [], rows) } };
+}
+
+function deleted(known: Erasure, event: ErasureEvent & { type: 'deleted' }): Erasure {
+  if (event.tracked)
+    return { ...erased(known, without(known.tracked!.rows, event.tracked.kept)), tracked: null };
+  const { rows } = known.rounds.find((round) => round.barrier === event.barrier)!;
+  const left = known.tracked && { ...known.tracked, rows: without(known.tracked.rows, rows) };
+  const tracked = left?.rows.some((of) => of.hashes.length > 0) ? left : null;
+  return { ...erased(ended(known, event.barrier, 'committed'), rows), tracked };
+}
+
+const ended = (known: Erasure, barrier: string, how: 'committed' | 'undone'): Erasure => ({
+  ...known,
+  rounds: known.rounds.filter((round) => round.barrier !== barrier),
+  outcomes: new Map(known.outcomes).set(barrier, how),
+});
+
+/** Counts them: deleted rows are others each time, those that are overwritten may be the same. */
+function erased(known: Erasure, noted: readonly NotedRows[]): Erasure {
+  const rows: Record<string, number> = { ...known.rows };
+  const overwritten = new Map<string, number>();
+  for (const of of noted) {
+    if (of.hashes.length > 0) rows[of.table] = (rows[of.table] ?? 0) + of.hashes.length;
+    if (of.overwritten > 0) overwritten.set(of.table, (overwritten.get(of.table) ?? 0) + of.overwritten);
+  }
+  for (const [table, count] of overwritten) rows[table] = Math.max(rows[table] ?? 0, count);
+  return { ...known, rows, keys: merged(known.keys, noted) };
+}
+
+export function refusal(state: JournalState, event: ErasureEvent): string | null {
+  const known = state.erasures.get(event.erasure);
+  if (event.type === 'requested') return known ? 'this erasure was requested already' : null;
+  if (!known) return `there is no erasure ${event.erasure}`;
+  if (event.type === 'lifted') return known.lifted ? 'this erasure was lifted already' : null;
+  if (known.phase === 'completed') return 'this erasure has its certificate already';
+  if (event.type === 'deleted' && event.tracked)
+    return known.tracked?.last === event.tracked.last
+      ? null
+      : 'what the application was to delete is settled already, or there is more of it';
+  if (event.type === 'deleted' || event.type === 'undone')
+    return known.rounds.some((round) => round.barrier === event.barrier)
+      ? null
+      : 'no such transaction is open';
+  if (event.type === 'found')
+    return event.round && known.outcomes.has(event.round.barrier) ? 'this transaction has ended' : null;
+  if (event.type === 'passed') {
+    if (known.phase === 'passed') return 'this erasure has passed already';
+    if (known.kind === 'source' && known.phase !== 'deleted') return 'nothing of this erasure is deleted yet';
+    return event.barrier === known.barrier ? null : 'rows of this erasure were deleted once more';
+  }
+  if (event.type === 'held') return null;
+  if (known.phase !== 'passed') return 'this erasure has not passed its source';
+  if (unsettled(known)) return 'rows of this erasure may just be deleted';
+  if (event.type !== 'completed') return null;
+  // Of two certificates that were made at once only one can be the next of the chain.
+  return event.certificate.body.number === state.chain.length + 1
+    ? null
+    : 'another certificate was added to the chain meanwhile';
+}
+
+/** Rows of it may be gone or not: until that is known nothing is certified. */
+export const unsettled = ({ rounds, tracked }: Erasure): boolean => rounds.length > 0 || tracked !== null;
+
+function merged(...lists: readonly (readonly ErasedKeys[])[]): ErasedKeys[] {
+  const all = new Map<string, Set<string>>();
+  for (const { topic, hashes } of lists.flat()) {
+    const set = all.get(topic) ?? new Set<string>();
+    all.set(topic, set);
+    for (const hash of hashes) set.add(hash);
+  }
+  return [...all].map(([topic, hashes]) => ({ topic, hashes: [...hashes] }));
+}
+
+function joined(some: readonly NotedRows[], more: readonly NotedRows[]): NotedRows[] {
+  const all = new Map<string, NotedRows>();
+  for (const of of [...some, ...more]) {
+    const id = JSON.stringify([of.table, of.topic]);
+    const known = all.get(id);
+    all.set(id, {
+      ...of,
+      hashes: [...new Set([...(known?.hashes ?? []), ...of.hashes])],
+      overwritten: Math.max(known?.overwritten ?? 0, of.overwritten),
+    });
+  }
+  return [...all.values()];
+}
+
+/** Rows whose keys are not among these; of a topic of which nothing is left nothing is said. */
+function without(rows: readonly NotedRows[], keys: readonly ErasedKeys[]): NotedRows[] {
+  const gone = new Map(merged(keys).map(({ topic, hashes }) => [topic, new Set(hashes)]));
+  return rows
+    .map((of) => ({ ...of, hashes: of.hashes.filter((hash) => !gone.get(of.topic)?.has(hash)) }))
+    .filter((of) => of.hashes.length > 0 || of.overwritten > 0);
+}

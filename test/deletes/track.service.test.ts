@@ -1,0 +1,116 @@
+import { expect, test } from 'vitest';
+import { erasingShop, hasher, killed, meanwhile, orders } from './erasing-shop.ts';
+
+/** The application gives order 13 away, and deletes the customer with the rest. */
+const givesOne = `
+  update orders set customer_id = 8 where id = 13;
+  delete from payments using orders o where o.id = order_id and o.customer_id = 7;
+  delete from orders where customer_id = 7; delete from customers where id = 7`;
+
+test('a row that the application gives to somebody else instead of deleting it is in the views, and is no row of the erasure', async () => {
+  const shop = await erasingShop();
+  await shop.db.client.query('alter table orders add unique (note)');
+  const { erasure, telling } = await shop.track('7', () => shop.db.client.query(givesOne));
+  expect(erasure).toMatchObject({
+    phase: 'deleted',
+    tracked: null,
+    rows: { 'public.customers': 1, 'public.orders': 1, 'public.payments': 1 },
+  });
+  // What the other has now tells nothing of the subject.
+  expect([...telling].sort()).toEqual(['order 14', 'person7@example.org']);
+  expect(await shop.finish()).toMatchObject([{ phase: 'passed' }]);
+  expect(shop.keptOut(13, 14)).toEqual([false, true]);
+  await shop.expectInViews();
+});
+
+test.each([['followed'], ['erased']] as const)(
+  'the same when the process that followed the deletes was killed meanwhile, and the subject is %s again',
+  async (how) => {
+    const shop = await erasingShop();
+    await expect(shop.track('7', killed)).rejects.toThrow('killed');
+    // Nobody else knows whom it means.
+    expect(await shop.finish()).toMatchObject([{ phase: 'found', keys: [] }]);
+    await shop.db.client.query(givesOne);
+    if (how === 'erased') await shop.db.client.query(`insert into orders values (1000, 8, 'n')`);
+    const nothing = () => expect.unreachable('no row is left');
+    const { erasure } = await (how === 'followed' ? shop.track('7', nothing) : shop.request('7'));
+    expect(erasure).toMatchObject({
+      phase: 'deleted',
+      tracked: null,
+      rows: { 'public.customers': 1, 'public.orders': 1, 'public.payments': 1 },
+    });
+    expect(await shop.finish()).toMatchObject([{ phase: 'passed' }]);
+    expect(shop.keptOut(13, 14, 15)).toEqual([false, true, false]);
+    await shop.expectInViews();
+  },
+);
+
+test('an erasure that was begun as a tracked one erases what is left, and counts each row once', async () => {
+  const shop = await erasingShop();
+  await expect(shop.track('7', killed)).rejects.toThrow('killed');
+  await shop.db.client.query('delete from payments where no = 14; delete from orders where id = 14');
+  const { erasure } = await shop.request('7');
+  expect(erasure).toMatchObject({
+    phase: 'deleted',
+    tracked: null,
+    rows: { 'public.customers': 1, 'public.orders': 2, 'public.payments': 2 },
+  });
+  expect(shop.keptOut(13, 14, 15)).toEqual([true, true, false]);
+});
+
+test('a row that comes to the subject meanwhile is followed, too, and one that goes and comes back', async () => {
+  const shop = await erasingShop();
+  const { client } = shop.db;
+  let waits = 0;
+  const { erasure } = await shop.track('7', async () => {
+    waits++;
+    if (waits === 1) await client.query('update orders set customer_id = 8 where id = 13');
+    if (waits === 2) await client.query('update orders set customer_id = 7 where id in (13, 15)');
+    if (waits === 3)
+      await client.query(`delete from payments where order_id in (13, 14, 15);
+        delete from orders where customer_id = 7; delete from customers where id = 7`);
+  });
+  expect(erasure.rows['public.orders']).toBe(3);
+  expect(shop.keptOut(13, 14, 15, 16)).toEqual([true, true, true, false]);
+  await shop.expectInViews();
+});
+
+test('what another process has noted meanwhile is asked for as well, before anything is settled', async () => {
+  const shop = await erasingShop();
+  let more = true;
+  const noting = meanwhile(shop.eraser, {
+    followed: async () => {
+      const [erasure] = shop.journal.state.erasures.keys();
+      // Order 15 is alive, order 2000 is not.
+      const hashes = [15, 2000].map((id) => hasher.key(orders, { id }));
+      const rows = [{ table: 'public.orders', topic: orders, hashes, overwritten: 0 }];
+      if (more) await shop.journal.record({ type: 'found', erasure: erasure!, rows });
+      more = false;
+    },
+  });
+  const { erasure } = await shop.track('7', () => shop.db.client.query(givesOne), noting);
+  expect(erasure.rows['public.orders']).toBe(2);
+  expect(shop.keptOut(13, 14, 15, 2000)).toEqual([false, true, false, true]);
+});
+
+test('two that follow the same deletes both get to the end', async () => {
+  const shop = await erasingShop();
+  const { erasure } = await shop.track('7', () => shop.track('7', () => shop.db.client.query(givesOne)));
+  expect(erasure).toMatchObject({ phase: 'deleted', tracked: null, rows: { 'public.orders': 1 } });
+  expect(shop.keptOut(13, 14)).toEqual([false, true]);
+});
+
+test('nothing is certified while the application is to delete rows', async () => {
+  const shop = await erasingShop();
+  const { id: erasure } = (await shop.request('7')).erasure;
+  await shop.finish();
+  await shop.db.client.query(`insert into customers values (7, null, 'back')`);
+  let during: unknown;
+  const again = await shop.track('7', async () => {
+    const looked = shop.journal.record({ type: 'looked', erasure, places: [] });
+    during = await looked.catch((error: unknown) => error);
+    await shop.db.client.query('delete from customers where id = 7');
+  });
+  expect(during).toMatchObject({ code: 'CATALOG_CONFLICT' });
+  expect(again.erasure).toMatchObject({ id: erasure, phase: 'deleted', rows: { 'public.customers': 2 } });
+});
