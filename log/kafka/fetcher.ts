@@ -11,7 +11,7 @@ import { readRecordBatches } from './record-batch-reader.ts';
 /** A partition that is read, from its assignment to its loss. */
 interface Reading extends TopicPartition {
   next: Offset;
-  /** Batches that nobody has worked on yet; while there are as many as `ahead`, nothing more is fetched. */
+  /** Fetches that nobody has worked on yet; while there are as many as `ahead`, nothing more is fetched. */
   waiting: number;
 }
 
@@ -23,7 +23,7 @@ export interface FetcherParts {
   outOfRange(at: TopicPartition & { readonly offset: Offset }): Promise<Offset>;
 }
 
-/** One batch of a partition is worked on while the next one waits, and no more. */
+/** One fetch of a partition is worked on while the next one waits, and no more. */
 const ahead = 2;
 const maxPartitionBytes = 1 << 20;
 const maxBytes = 16 << 20;
@@ -160,21 +160,28 @@ export class Fetcher {
       return;
     }
     if (errorCode !== 0) throw errorOfCode(errorCode);
-    const { records, next } = readRecordBatches(bytes, reading.next, aborted);
-    if (next === reading.next) return;
-    reading.next = next;
+    const portions = readRecordBatches(bytes, reading.next, aborted);
+    const last = portions.at(-1);
+    if (!last) return;
+    reading.next = last.next;
     reading.waiting++;
-    const offer = this.#parts.handoff.offer({
-      topic,
-      partition,
-      records,
-      next,
-      end: Math.max(highWatermark, next),
-    });
-    void offer.taken.then(() => {
-      reading.waiting--;
-      this.#wake();
-    });
+    for (const portion of portions) {
+      const { next } = portion;
+      const offer = this.#parts.handoff.offer({
+        topic,
+        partition,
+        get records() {
+          return portion.records;
+        },
+        next,
+        end: Math.max(highWatermark, next),
+      });
+      if (portion !== last) continue;
+      void offer.taken.then(() => {
+        reading.waiting--;
+        this.#wake();
+      });
+    }
   }
 
   /** The broker does not hold the position. */

@@ -5,31 +5,36 @@ import type { Offset } from '../../core/position.ts';
 import type { Headers, StoredRecord } from '../log.ts';
 import type { AbortedTransaction } from './fetch-request.ts';
 
-/** Records of a fetch, and where the next one goes on: past markers and what was given up. */
+/** Some records of a fetch, and where the next ones go on: past markers and what was given up. */
 export interface ReadRecords {
-  readonly records: StoredRecord[];
+  /** Made when they are first asked for: what only waits would be in the garbage collector's way. */
+  readonly records: readonly StoredRecord[];
   readonly next: Offset;
 }
 
+const portionRecords = 2_000;
+
 const batchHeader = 61;
 const compressionMask = 0x07;
+const gzip = 1;
 const transactional = 0x10;
 const control = 0x20;
 
 /**
- * Reads record batches of format v2, https://kafka.apache.org/documentation/#recordbatch, from `from` on, and leaves
- * out the records of transactions that were given up. Keys and values are views on the bytes. A batch that is cut
- * off at the end is left to the next fetch. Errors: `LOG_UNREACHABLE` when a checksum is wrong, `LOG_TOPIC` for a
+ * Reads record batches of format v2, https://kafka.apache.org/documentation/#recordbatch, from `from` on, in portions,
+ * and leaves out the records of transactions that were given up. Keys and values are views on the bytes. A batch that
+ * is cut off at the end is left to the next fetch. Errors: `LOG_UNREACHABLE` when a checksum is wrong, `LOG_TOPIC` for a
  * format or a compression that is not known.
  */
 export function readRecordBatches(
   bytes: Buffer,
   from: Offset,
   aborted: readonly AbortedTransaction[],
-): ReadRecords {
-  const records: StoredRecord[] = [];
+  portion = portionRecords,
+): ReadRecords[] {
+  const portions: Portion[] = [];
+  let open: Portion | null = null;
   const transactions = new GivenUp(aborted);
-  const headers = new HeadersReader();
   let next = from;
   for (let at = 0; at + 12 <= bytes.length; ) {
     const end = at + 12 + bytes.readInt32BE(at + 8);
@@ -38,19 +43,23 @@ export function readRecordBatches(
     at = end;
     const base = Number(batch.readBigInt64BE(0));
     const last = base + batch.readInt32BE(23);
-    check(batch);
     const attributes = batch.readInt16BE(21);
+    check(batch, attributes & compressionMask);
     const left = transactions.leavesOut(batch, { attributes, base });
     // Also a batch that compaction has emptied takes the reading past its offsets.
     if (last < next) continue;
     next = last + 1;
-    if (!left && (attributes & control) === 0)
-      readBatch(batch, { attributes, base, from, headers, into: records });
+    if (!open) {
+      open = new Portion(from);
+      portions.push(open);
+    }
+    open.add(!left && (attributes & control) === 0 ? { batch, attributes, base } : null, next);
+    if (open.count >= portion) open = null;
   }
-  return { records, next };
+  return portions;
 }
 
-function check(batch: Buffer): void {
+function check(batch: Buffer, compression: number): void {
   if (batch[16] !== 2)
     throw new InsideoutError('LOG_TOPIC', `Kafka holds records in the old format ${batch[16]}.`, {
       hint: 'Topics written before Kafka 0.11 cannot be read: copy them into new ones.',
@@ -59,45 +68,75 @@ function check(batch: Buffer): void {
     throw new InsideoutError('LOG_UNREACHABLE', 'Records from Kafka have a wrong checksum.', {
       hint: 'They are read again; if it stays, look at the disks and the network of the brokers.',
     });
+  if (compression > gzip)
+    throw new InsideoutError(
+      'LOG_TOPIC',
+      `Kafka holds records compressed as ${compressions[compression] ?? compression}, which insideout cannot read.`,
+      { hint: 'Have them written with gzip or without compression.' },
+    );
 }
 
 interface Batch {
+  readonly batch: Buffer;
   readonly attributes: number;
   readonly base: Offset;
-  readonly from: Offset;
-  readonly headers: HeadersReader;
-  readonly into: StoredRecord[];
 }
 
-function readBatch(batch: Buffer, { attributes, base, from, headers, into }: Batch): void {
-  const time = Number(batch.readBigInt64BE(27));
-  const count = batch.readInt32BE(57);
-  const body = plain(batch, attributes);
-  const cursor: Cursor = { bytes: body.bytes, at: body.start };
-  for (let i = 0; i < count; i++) {
-    const size = varint(cursor);
-    const end = cursor.at + size;
-    cursor.at++;
-    const timestamp = time + varint(cursor);
-    const offset = base + varint(cursor);
-    if (offset >= from) {
-      const key = bytesOf(cursor);
-      const value = bytesOf(cursor);
-      into.push({ offset, key, value, headers: headers.read(cursor, end), timestamp });
-    }
-    cursor.at = end;
+class Portion implements ReadRecords {
+  readonly #from: Offset;
+  readonly #batches: Batch[] = [];
+  #records: StoredRecord[] | null = null;
+  next: Offset;
+  count = 0;
+
+  constructor(from: Offset) {
+    this.#from = from;
+    this.next = from;
+  }
+
+  /** Null for a batch that is left out. */
+  add(batch: Batch | null, next: Offset): void {
+    this.next = next;
+    if (!batch) return;
+    this.#batches.push(batch);
+    this.count += batch.batch.readInt32BE(57);
+  }
+
+  get records(): readonly StoredRecord[] {
+    this.#records ??= readAll(this.#batches, this.#from);
+    return this.#records;
   }
 }
 
+function readAll(batches: readonly Batch[], from: Offset): StoredRecord[] {
+  const headers = new HeadersReader();
+  const records: StoredRecord[] = [];
+  for (const { batch, attributes, base } of batches) {
+    const time = Number(batch.readBigInt64BE(27));
+    const count = batch.readInt32BE(57);
+    const body = plain(batch, attributes);
+    const cursor: Cursor = { bytes: body.bytes, at: body.start };
+    for (let i = 0; i < count; i++) {
+      const size = varint(cursor);
+      const end = cursor.at + size;
+      cursor.at++;
+      const timestamp = time + varint(cursor);
+      const offset = base + varint(cursor);
+      if (offset >= from) {
+        const key = bytesOf(cursor);
+        const value = bytesOf(cursor);
+        records.push({ offset, key, value, headers: headers.read(cursor, end), timestamp });
+      }
+      cursor.at = end;
+    }
+  }
+  return records;
+}
+
 function plain(batch: Buffer, attributes: number): { bytes: Buffer; start: number } {
-  const compression = attributes & compressionMask;
-  if (compression === 0) return { bytes: batch, start: batchHeader };
-  if (compression === 1) return { bytes: gunzipSync(batch.subarray(batchHeader)), start: 0 };
-  throw new InsideoutError(
-    'LOG_TOPIC',
-    `Kafka holds records compressed as ${compressions[compression] ?? compression}, which insideout cannot read.`,
-    { hint: 'Have them written with gzip or without compression.' },
-  );
+  return (attributes & compressionMask) === gzip
+    ? { bytes: gunzipSync(batch.subarray(batchHeader)), start: 0 }
+    : { bytes: batch, start: batchHeader };
 }
 
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'];

@@ -112,7 +112,8 @@ test('what was written is read back from any offset on, and a batch that is cut 
       fc.array(fc.array(anyRecord, { minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 5 }),
       fc.nat(60),
       fc.nat(100),
-      (batches, from, cut) => {
+      fc.integer({ min: 1, max: 50 }),
+      (batches, from, cut, portion) => {
         let base = 0;
         const all: LogRecord[] = [];
         const encoded = batches.map((records, i) => {
@@ -133,8 +134,12 @@ test('what was written is read back from any offset on, and a batch that is cut 
           encoded[0]!.subarray(0, Math.min(cut, encoded[0]!.length - 1)),
         ]);
         const start = Math.min(from, base);
-        const { records, next } = readRecordBatches(bytes, start, []);
-        expect(next).toBe(base);
+        const portions = readRecordBatches(bytes, start, [], portion);
+        const records = portions.flatMap((p) => p.records);
+        expect(portions.at(-1)?.next ?? start).toBe(base);
+        for (const { records, next } of portions) expect(records.at(-1)?.offset).toBe(next - 1);
+        for (const { records } of portions.slice(1, -1))
+          expect(records.length).toBeGreaterThanOrEqual(portion);
         const comparable = (
           r: Pick<LogRecord, 'key' | 'value' | 'timestamp' | 'headers'>,
           offset: number,
