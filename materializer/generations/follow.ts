@@ -17,7 +17,7 @@ export interface FollowOptions {
   run(entry: GenerationEntry, open: () => Promise<Generation>, signal: AbortSignal): Promise<void>;
   /** The generation that readers see was made by another definition, so it stands still here; null: no longer. */
   changed?(reason: InsideoutError | null): void;
-  /** A generation that readers do not see cannot go on; the others do. */
+  /** A generation cannot go on beside the one that readers see, which does. */
   failed?(entry: GenerationEntry, error: InsideoutError): void;
 }
 
@@ -27,7 +27,8 @@ export interface FollowOptions {
  * first, which readers see from the start.
  *
  * Generations of other definitions are left to the processes that have those: old and new processes side by side
- * are a blue/green deployment. Returns when the signal aborts. Throws what ends the run of the active generation.
+ * are a blue/green deployment. Returns when the signal aborts. Throws what ends the run of the active generation, or
+ * of one that is being built while there is no active one.
  */
 export async function followView(options: FollowOptions): Promise<void> {
   const follower = new Follower(options);
@@ -159,7 +160,9 @@ class Follower {
     const { catalog, failed } = this.#options;
     const now = entryOf(catalog.state, entry.view, entry.generation)?.state;
     if (now === 'retiring' || now === 'retired') return;
-    if (now !== 'active' && failed) {
+    const active = activeOf(catalog.state, entry.view);
+    // Where readers have none yet, this one was to be theirs: without it the view stands still.
+    if (active && now !== 'active' && failed) {
       this.#failed.add(entry.generation);
       failed(entry, toInsideoutError(error));
       return;

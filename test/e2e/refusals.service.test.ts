@@ -1,9 +1,12 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openRedisStore } from '../../connectors/sink/redis/redis-store.ts';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
+import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import { type RunningPostgres, startPostgres } from '../../stack/postgres.ts';
 import { type RunningRedis, startRedis } from '../../stack/redis.ts';
 import { runCli, startCli } from '../support/cli.ts';
@@ -241,5 +244,50 @@ describe('a Redis that asks for a password', () => {
     expect(doctor.code).toBe(0);
     expect(doctor.output).toMatch(/^ok {4}store remote: /m);
     expect(doctor.output).not.toContain(secret);
+  });
+});
+
+describe('a Redis account that may only read', () => {
+  let redis: RunningRedis;
+  let url: string;
+  let admin: Redis;
+  beforeAll(async () => {
+    redis = await startRedis();
+    admin = new Redis(redis.url);
+    await admin.call('acl', 'setuser', 'looker', 'on', `>${secret}`, '~*', '+@read', '+@connection', '+info');
+    url = redis.url.replace('//', `//looker:${secret}@`);
+  });
+  afterAll(async () => {
+    admin?.disconnect();
+    await redis?.stop();
+  });
+
+  test('stops its view with exit code 3 and the mend, and once that was followed the view is built', async () => {
+    const prefix = 'reader:';
+    const folder = project({
+      stores: { remote: { kind: 'redis', url, prefix } },
+      views: [{ ...shape, from: 'shop.public.t', store: 'remote' }],
+    });
+    const log = await openEmbeddedLog({ path: join(folder, 'log.db') });
+    await log.ensureTopics([{ name: 'shop.public.t', partitions: 1, cleanup: 'compact' }]);
+    await log.close();
+    const result = await runCli(['view', 'run'], { cwd: folder });
+    expect(result.code).toBe(3);
+    expectOneSentence(
+      result,
+      /^error: Redis at 127\.0\.0\.1:\d+ refused a command \(NOPERM\)\.$/,
+      /^mend: Give the account all commands on the keys of the views\.$/,
+    );
+
+    await admin.call('acl', 'setuser', 'looker', '+@all');
+    const mended = startCli(['view', 'run'], { cwd: folder });
+    const store = await openRedisStore({ url: redis.url, prefix });
+    try {
+      await eventually('readers see it', async () => (await store.active('t')) !== null);
+      expect(await mended.end('SIGTERM')).toBe(0);
+    } finally {
+      mended.child.kill('SIGKILL');
+      await store.close();
+    }
   });
 });
