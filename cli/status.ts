@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { readStatus, type Status, type ViewStatus } from '../daemon/status.ts';
+import { errorCodes } from '../core/errors.ts';
+import { readStatus, type SourceStatus, type Status, type ViewStatus } from '../daemon/status.ts';
 import { config, globals } from './context.ts';
 import { exit, report, table } from './output.ts';
 
@@ -12,9 +13,11 @@ export function statusCommand(): Command {
       const status = await readStatus(await config(command));
       report(globals(command).json, status, () => human(status));
       if (status.logError || [...status.sources, ...status.views].some((s) => s.error))
-        process.exitCode = exit.failed;
+        process.exitCode = status.sources.some(mustBeMended) ? exit.operator : exit.failed;
     });
 }
+
+const mustBeMended = ({ code }: SourceStatus): boolean => code !== null && errorCodes[code][0] === 'operator';
 
 function human(status: Status): string {
   const parts: string[] = [];
@@ -25,12 +28,13 @@ function human(status: Status): string {
         status.sources.map((s) => [
           s.name,
           s.slot,
-          s.error ?? (s.exists ? (s.active ? 'active' : 'idle') : 'no slot yet'),
+          s.error ? 'see below' : s.exists ? (s.active ? 'active' : 'idle') : 'no slot yet',
           s.confirmedLsn ?? '-',
           bytes(s.retainedBytes),
         ]),
       ),
     );
+  for (const s of status.sources) if (s.error) parts.push(`SOURCE ${s.name}  ${s.error}\n  mend: ${s.mend}`);
   if (status.logError) parts.push(`LOG  ${status.logError}`);
   if (status.topics.length > 0)
     parts.push(

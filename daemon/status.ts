@@ -1,5 +1,5 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
-import { toInsideoutError } from '../core/errors.ts';
+import { type ErrorCode, type InsideoutError, toInsideoutError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { type Checkpoint, parsePartitionKey } from '../core/position.ts';
 import type { GenerationId } from '../core/view.ts';
@@ -21,6 +21,9 @@ export interface SourceStatus {
   readonly retainedBytes: number | null;
   readonly walStatus: string | null;
   readonly error: string | null;
+  /** Code and mend of the error; null without one. */
+  readonly code: ErrorCode | null;
+  readonly mend: string | null;
 }
 
 export interface TopicStatus {
@@ -111,7 +114,7 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
       slot,
       ...rest,
       confirmedLsn: confirmedLsn === null ? null : formatLsn(confirmedLsn),
-      error: null,
+      ...told(null),
     };
   } catch (error) {
     return {
@@ -122,15 +125,21 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
       confirmedLsn: null,
       retainedBytes: null,
       walStatus: null,
-      error: toInsideoutError(error).message,
+      ...told(toInsideoutError(error)),
     };
   }
 }
 
+const told = (error: InsideoutError | null): Pick<SourceStatus, 'error' | 'code' | 'mend'> => ({
+  error: error?.message ?? null,
+  code: error?.code ?? null,
+  mend: error?.hint ?? null,
+});
+
 async function withGap(config: CheckedConfig, source: SourceStatus, log: Log): Promise<SourceStatus> {
   if (source.error !== null || !source.exists) return source;
   const gap = await sourceGap(config, source.name, log).catch(toInsideoutError);
-  return gap ? { ...source, error: gap.message } : source;
+  return gap ? { ...source, ...told(gap) } : source;
 }
 
 async function readView(

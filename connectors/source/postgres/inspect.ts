@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { toInsideoutError } from '../../../core/errors.ts';
+import { isInsideoutError, toInsideoutError } from '../../../core/errors.ts';
 import { error, failed, fine, warning } from '../findings.ts';
 import type { Finding } from '../source.ts';
 import {
@@ -11,7 +11,7 @@ import {
 } from './catalog.ts';
 import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { readSlot } from './slot.ts';
+import { readSlot, type SlotStatus } from './slot.ts';
 import { qualifiedName } from './tables.ts';
 import { TypeCatalog } from './types.ts';
 
@@ -143,8 +143,14 @@ function inspectTable(table: CatalogTable, types: TypeCatalog): Finding[] {
 }
 
 async function inspectSlot(client: pg.Client, name: string): Promise<Finding[]> {
-  const slot = await readSlot(client, name);
-  if (!slot.exists) return [fine('slot', `The slot "${name}" will be created at the first start.`)];
+  let slot: SlotStatus;
+  try {
+    slot = await readSlot(client, name);
+  } catch (cause) {
+    if (!isInsideoutError(cause)) throw cause;
+    return [failed('slot', cause)];
+  }
+  if (!slot.exists) return [fine('slot', `There is no slot "${name}"; it is created at the first start.`)];
   if (slot.walStatus === 'lost')
     return [
       error(

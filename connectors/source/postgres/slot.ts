@@ -1,11 +1,11 @@
 import type pg from 'pg';
 import { InsideoutError } from '../../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../../core/lsn.ts';
-import { attempt, connect, quoteIdent, withClient } from './connection.ts';
+import { attempt, connect, quoteIdent, quoteText, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { classifyPostgres } from './pg-errors.ts';
 
-/** What Postgres says of a slot. */
+/** What Postgres says of a source's slot. */
 export interface SlotStatus {
   readonly exists: boolean;
   readonly active: boolean;
@@ -25,9 +25,10 @@ export async function slotStatus(options: SlotOptions): Promise<SlotStatus> {
   );
 }
 
+/** Errors: `SOURCE_SLOT_FOREIGN` when the slot of that name is not one that this database's sources can have. */
 export async function readSlot(client: pg.Client, slot: string): Promise<SlotStatus> {
   const { rows } = await client.query(
-    `select active, confirmed_flush_lsn, restart_lsn, wal_status,
+    `select slot_type, plugin, database, database = current_database() as here, active, confirmed_flush_lsn, restart_lsn, wal_status,
             pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint as retained
      from pg_replication_slots where slot_name = $1`,
     [slot],
@@ -42,6 +43,11 @@ export async function readSlot(client: pg.Client, slot: string): Promise<SlotSta
       retainedBytes: null,
       walStatus: null,
     };
+  // Slots are the server's, so any database, program or standby may have taken the name.
+  if (row.slot_type !== 'logical') throw slotForeign(slot, 'is a physical one, as standbys and backups use');
+  if (row.here !== 't') throw slotForeign(slot, `belongs to the database "${row.database}"`);
+  if (row.plugin !== 'pgoutput')
+    throw slotForeign(slot, `has the plugin ${row.plugin}, which another program reads`);
   return {
     exists: true,
     active: row.active === 't',
@@ -80,7 +86,7 @@ export async function createSlot(options: SlotOptions): Promise<CreatedSlot> {
   }
 }
 
-/** Drops the slot; false when there was none. Refused while a process reads from it. */
+/** Drops the slot; false when there was none. Refused while a process reads from it, and when it is another's. */
 export async function dropSlot(options: SlotOptions): Promise<boolean> {
   return withClient(options, `dropping the slot "${options.slot}"`, async (client) => {
     const status = await readSlot(client, options.slot);
@@ -88,6 +94,16 @@ export async function dropSlot(options: SlotOptions): Promise<boolean> {
     await client.query('select pg_drop_replication_slot($1)', [options.slot]);
     return true;
   });
+}
+
+function slotForeign(slot: string, whose: string): InsideoutError {
+  return new InsideoutError(
+    'SOURCE_SLOT_FOREIGN',
+    `The slot "${slot}" ${whose}, so it is not this source's.`,
+    {
+      hint: `Set another \`slot\` for the source in the config; or, when really nobody needs this one, run: SELECT pg_drop_replication_slot(${quoteText(slot)});`,
+    },
+  );
 }
 
 /** Changes since the slot was lost are missing from the Log; only the operator can choose what follows. */
