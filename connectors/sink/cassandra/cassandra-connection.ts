@@ -20,6 +20,35 @@ export interface CassandraOptions {
 const maxReconnectMs = 2_000;
 const firstReconnectMs = 100;
 
+/** What of the driver's own control connection is needed here. */
+interface ControlConnection {
+  _createConnection(contactPoint: string): Promise<{ closeAsync(): Promise<void> }>;
+}
+
+/**
+ * Connects, or closes the connections over which the driver first asked for the nodes. It forgets one whose answer
+ * does not suit it, as with a data center that does not exist, and its `shutdown` does nothing before a client is
+ * connected: so it would stay open for ever, with its heartbeat.
+ */
+async function connectOrClose(client: Client): Promise<void> {
+  const { controlConnection } = client as unknown as { controlConnection: ControlConnection };
+  const create = controlConnection._createConnection;
+  const opened: { closeAsync(): Promise<void> }[] = [];
+  controlConnection._createConnection = async (contactPoint) => {
+    const connection = await create.call(controlConnection, contactPoint);
+    opened.push(connection);
+    return connection;
+  };
+  try {
+    await client.connect();
+  } catch (error) {
+    await Promise.all(opened.map((connection) => connection.closeAsync().catch(() => {})));
+    throw error;
+  } finally {
+    controlConnection._createConnection = create;
+  }
+}
+
 /** One driver session; every error that leaves it is ours. */
 export class CassandraConnection {
   readonly where: string;
@@ -51,8 +80,9 @@ export class CassandraConnection {
     this.#client.on('error', () => {});
   }
 
+  /** Once it has failed, nothing of it is left that would keep the process alive. */
   async connect(): Promise<void> {
-    await this.#call(() => this.#client.connect());
+    await this.#call(() => connectOrClose(this.#client));
   }
 
   /** A statement that may be sent twice: the driver repeats it on another node when one fails. */
