@@ -3,10 +3,13 @@ import type { Admin } from 'kafkajs';
 import pRetry from 'p-retry';
 import { InsideoutError } from '../../core/errors.ts';
 import type { TopicSpec } from '../log.ts';
-import { isTopicMissing } from './kafka-errors.ts';
+import { isLeaderComing, isTopicMissing } from './kafka-errors.ts';
+import { errorOfCode } from './kafkajs-cluster.ts';
 
 /** A topic, among what DescribeConfigs knows; kafkajs' constant for it is no ESM export. */
 export const topicResource = 2;
+
+const leaderNotAvailable = 5;
 
 /** A record of up to 8 MiB, where Kafka's default is 1 MiB: rows with documents in them are larger than that. */
 const maxMessageBytes = 8 << 20;
@@ -41,23 +44,8 @@ export async function ensureTopics(
   let counts = await partitionCounts(admin, names);
   const missing = specs.filter((spec) => !counts.has(spec.name));
   if (missing.length > 0) {
-    // Another process may create the same topics at this moment: that is no error, so the counts are read again.
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: missing.map((spec) => ({
-        topic: spec.name,
-        numPartitions: spec.partitions,
-        ...(replicationFactor === undefined ? {} : { replicationFactor }),
-        configEntries: [
-          { name: 'cleanup.policy', value: spec.cleanup },
-          { name: 'max.message.bytes', value: String(maxMessageBytes) },
-          ...(spec.cleanup === 'delete'
-            ? [{ name: 'retention.ms', value: String(spec.retentionMs ?? -1) }]
-            : []),
-        ],
-      })),
-    });
-    counts = await partitionCounts(admin, names);
+    await create(admin, missing, replicationFactor);
+    counts = await readyCounts(admin, names);
   }
   for (const spec of specs) {
     const count = counts.get(spec.name);
@@ -70,6 +58,49 @@ export async function ensureTopics(
       },
     );
   }
+}
+
+/** The broker is to answer each request within seconds, however many topics there are. */
+const createdAtOnce = 50;
+
+/** That another process creates the same topics at this moment is no error. */
+async function create(
+  admin: Admin,
+  specs: readonly TopicSpec[],
+  replicationFactor: number | undefined,
+): Promise<void> {
+  for (let from = 0; from < specs.length; from += createdAtOnce)
+    await admin.createTopics({
+      waitForLeaders: false,
+      topics: specs.slice(from, from + createdAtOnce).map((spec) => ({
+        topic: spec.name,
+        numPartitions: spec.partitions,
+        ...(replicationFactor === undefined ? {} : { replicationFactor }),
+        configEntries: [
+          { name: 'cleanup.policy', value: spec.cleanup },
+          { name: 'max.message.bytes', value: String(maxMessageBytes) },
+          ...(spec.cleanup === 'delete'
+            ? [{ name: 'retention.ms', value: String(spec.retentionMs ?? -1) }]
+            : []),
+        ],
+      })),
+    });
+}
+
+/** Partition counts, once brokers know all of the topics and each partition has a leader: seconds when there are many. */
+function readyCounts(admin: Admin, topics: readonly string[]): Promise<Map<string, number>> {
+  const read = async () => {
+    const metadata = await admin.fetchTopicMetadata({ topics: [...topics] });
+    if (metadata.topics.some(({ partitions }) => partitions.some(({ leader }) => leader < 0)))
+      throw errorOfCode(leaderNotAvailable);
+    return new Map(metadata.topics.map((topic) => [topic.name, topic.partitions.length]));
+  };
+  return pRetry(read, {
+    retries: 60,
+    minTimeout: 20,
+    maxTimeout: 250,
+    shouldRetry: ({ error }) => isTopicMissing(error) || isLeaderComing(error),
+  });
 }
 
 /** Deletes those of the topics that exist; resolves when the broker lists none of them. */
