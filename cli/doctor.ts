@@ -6,6 +6,7 @@ import type { Finding } from '../connectors/source/source.ts';
 import { toInsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
 import { inspectSource, missingFile, openLog, openStore, sourceGap } from '../daemon/wiring.ts';
+import type { Log } from '../log/log.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import { config, globals } from './context.ts';
 import { findingLine } from './finding-line.ts';
@@ -50,12 +51,7 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
       const missing = loaded.views.map((v) => rootTopic(loaded.views, v)).filter((t) => !topics.includes(t));
       for (const topic of new Set(missing))
         findings.push(missingTopic(topic, topic.split('.')[0]! in loaded.sources));
-      if (loaded.log.kind === 'kafka') {
-        await log.schemas.schema(2_147_483_647).catch((error: unknown) => {
-          if (toInsideoutError(error).code !== 'SCHEMA_UNKNOWN') throw error;
-        });
-        findings.push(fine('registry', 'The schema registry answers.'));
-      }
+      if (loaded.log.kind === 'kafka') findings.push(await checkRegistry(log));
     } finally {
       await log.close();
     }
@@ -63,6 +59,19 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
     findings.push(failed('log', toInsideoutError(error)));
   }
   return findings;
+}
+
+/** An id that is hardly given to any schema: what matters is that a registry says so, and nothing else does. */
+const unlikelyId = 2_147_483_647;
+
+async function checkRegistry(log: Log): Promise<Finding> {
+  try {
+    await log.schemas.schema(unlikelyId);
+  } catch (error) {
+    const ours = toInsideoutError(error);
+    if (ours.code !== 'SCHEMA_UNKNOWN') return failed('registry', ours);
+  }
+  return fine('registry', 'The schema registry answers.');
 }
 
 async function subjects(loaded: CheckedConfig): Promise<Finding[]> {

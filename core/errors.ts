@@ -32,6 +32,7 @@ export const errorCodes = {
   LOG_FENCED: ['operator', 'another process took over the right to append under this id'],
   SCHEMA_INCOMPATIBLE: ['operator', 'the schema registry refused a schema as incompatible'],
   SCHEMA_UNREACHABLE: ['backoff', 'the schema registry does not answer'],
+  SCHEMA_REGISTRY: ['operator', 'what answers at `registry.url` is no schema registry'],
   SCHEMA_UNKNOWN: ['never', 'a record names a schema that the registry does not have'],
   RECORD_UNDECODABLE: ['never', 'the bytes of a record are not what its schema says'],
   RECORD_UNCONVERTIBLE: ['never', 'a value does not fit the declared column, or the row function threw'],

@@ -8,7 +8,11 @@ export interface RegistryOptions {
   readonly password?: string | undefined;
 }
 
-/** A Confluent-compatible schema registry. Its own compatibility rules decide; we set none. */
+/**
+ * A Confluent-compatible schema registry. Its own compatibility rules decide; we set none. What answers though it is
+ * no registry is told apart from one that has no such schema: `SCHEMA_REGISTRY`, or `SCHEMA_UNREACHABLE` when there
+ * was a registry before, since a proxy may have lost it for a while.
+ */
 export function confluentRegistry(options: RegistryOptions): SchemaRegistry {
   const auth =
     options.username === undefined
@@ -19,26 +23,32 @@ export function confluentRegistry(options: RegistryOptions): SchemaRegistry {
     ...auth,
     retry: { retries: 2, initialRetryTimeInSecs: 0.1, maxRetryTimeInSecs: 1 },
   });
+  const url = withoutPassword(options.url);
   const ids = new Map<string, Promise<number>>();
   const schemas = new Map<number, Promise<AvroSchema>>();
+  let met = false;
+  const ask = async <T>(work: () => Promise<T>, about: { subject?: string; id?: number }): Promise<T> => {
+    try {
+      const answer = await work();
+      met = true;
+      return answer;
+    } catch (error) {
+      const ours = classify(error, { ...about, url });
+      if (!isNoAnswerOfARegistry(error) || (await isRegistry(client))) throw ours;
+      throw met ? unreachable(url, error) : noRegistry(url, error);
+    }
+  };
   return {
     register: (subject, schema) =>
-      remembered(ids, `${subject}\n${JSON.stringify(schema)}`, async () => {
-        try {
-          return await register(client, subject, JSON.stringify(schema));
-        } catch (error) {
-          throw classify(error, { subject, url: options.url });
-        }
-      }),
+      remembered(ids, `${subject}\n${JSON.stringify(schema)}`, () =>
+        ask(() => register(client, subject, JSON.stringify(schema)), { subject }),
+      ),
     schema: (id) =>
-      remembered(schemas, id, async () => {
-        try {
-          const response = await api(client).Schema.find({ id });
-          return JSON.parse(response.data().schema) as AvroSchema;
-        } catch (error) {
-          throw classify(error, { id, url: options.url });
-        }
-      }),
+      remembered(schemas, id, () =>
+        ask(async () => JSON.parse((await api(client).Schema.find({ id })).data().schema) as AvroSchema, {
+          id,
+        }),
+      ),
   };
 }
 
@@ -56,6 +66,7 @@ function remembered<K, V>(cache: Map<K, Promise<V>>, key: K, make: () => Promise
 interface Api {
   readonly Schema: { find(at: { id: number }): Promise<{ data(): { schema: string } }> };
   readonly Subject: {
+    all(query: { subjectPrefix: string }): Promise<{ data(): unknown }>;
     config(at: { subject: string }): Promise<{ data(): { compatibilityLevel: COMPATIBILITY } }>;
   };
 }
@@ -73,7 +84,32 @@ async function register(client: Client, subject: string, schema: string): Promis
       throw error;
     });
   const options = { subject, compatibility } as { subject: string; compatibility: COMPATIBILITY };
-  return (await client.register({ type: SchemaType.AVRO, schema }, options)).id;
+  const { id } = await client.register({ type: SchemaType.AVRO, schema }, options);
+  if (typeof id !== 'number') throw new TypeError('the answer has no id');
+  return id;
+}
+
+/**
+ * True when somebody answered, but with what a registry would not say: no such path, or another form. A 404 that says
+ * that there is no such schema is the same to the library, so `isRegistry` must decide.
+ */
+function isNoAnswerOfARegistry(error: unknown): boolean {
+  const status = statusOf(error);
+  // The library's 400 is mostly that of a connection that failed.
+  if (status === undefined) return true;
+  return status < 500 && ![400, 401, 403, 408, 409, 422, 429].includes(status);
+}
+
+/**
+ * False when the answer to a list of the subjects is none; true also when there is no answer. The prefix keeps the list
+ * short: https://docs.confluent.io/platform/current/schema-registry/develop/api.html#get--subjects
+ */
+async function isRegistry(client: Client): Promise<boolean> {
+  try {
+    return Array.isArray((await api(client).Subject.all({ subjectPrefix: '-' })).data());
+  } catch (error) {
+    return !isNoAnswerOfARegistry(error);
+  }
 }
 
 function classify(error: unknown, about: { subject?: string; id?: number; url: string }): InsideoutError {
@@ -98,11 +134,31 @@ function classify(error: unknown, about: { subject?: string; id?: number; url: s
       'The schema registry refuses the credentials.',
       "Correct username and password of `registry` in the Log's config.",
     );
-  return make(
-    'SCHEMA_UNREACHABLE',
-    `The schema registry at ${about.url} does not answer.`,
-    "Start it, or correct `registry.url` in the Log's config.",
+  return unreachable(about.url, error);
+}
+
+const unreachable = (url: string, cause: unknown): InsideoutError =>
+  new InsideoutError('SCHEMA_UNREACHABLE', `The schema registry at ${url} does not answer.`, {
+    hint: "Start it, or correct `registry.url` in the Log's config.",
+    cause,
+  });
+
+const noRegistry = (url: string, cause: unknown): InsideoutError =>
+  new InsideoutError(
+    'SCHEMA_REGISTRY',
+    `What answers at ${url} is no Confluent-compatible schema registry.`,
+    {
+      hint: "Correct `registry.url` in the Log's config, with the path if there is one, like /apis/ccompat/v7 for Apicurio.",
+      cause,
+    },
   );
+
+function withoutPassword(text: string): string {
+  if (!URL.canParse(text)) return text;
+  const url = new URL(text);
+  url.username = '';
+  url.password = '';
+  return url.href.replace(/\/$/, '');
 }
 
 function statusOf(error: unknown): number | undefined {

@@ -5,10 +5,10 @@ export type AvroSchema = string | AvroSchema[] | { readonly [field: string]: unk
 export interface SchemaRegistry {
   /**
    * The id of the schema under the subject, registering it if it is new. Idempotent and cached.
-   * Errors: `SCHEMA_INCOMPATIBLE` when the subject's compatibility rule refuses it, `SCHEMA_UNREACHABLE`.
+   * Errors: `SCHEMA_INCOMPATIBLE` when the subject's compatibility rule refuses it, `SCHEMA_UNREACHABLE`, `SCHEMA_REGISTRY`.
    */
   register(subject: string, schema: AvroSchema): Promise<number>;
 
-  /** The schema with this id, cached for ever. Errors: `SCHEMA_UNKNOWN`, `SCHEMA_UNREACHABLE`. */
+  /** The schema with this id, cached for ever. Errors: `SCHEMA_UNKNOWN`, `SCHEMA_UNREACHABLE`, `SCHEMA_REGISTRY`. */
   schema(id: number): Promise<AvroSchema>;
 }
