@@ -74,10 +74,13 @@ export async function tableOf(log: Log, topic: string): Promise<Map<string, Reco
       continue;
     }
     const key = JSON.stringify(await decodeAvro(log.schemas, record.key!), (_n, v) =>
-      typeof v === 'bigint' ? v.toString() : v,
+      typeof v === 'bigint' ? shortest(v) : v,
     );
     if (record.value === null) rows.delete(key);
     else rows.set(key, { partition: record.partition, row: await decodeAvro(log.schemas, record.value) });
   }
   return new Map([...rows].map(([key, { row }]) => [key, row]));
 }
+
+/** Integers of keys are longs: most are read more easily as numbers. */
+const shortest = (n: bigint): number | string => (BigInt.asIntN(53, n) === n ? Number(n) : n.toString());

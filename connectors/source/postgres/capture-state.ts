@@ -1,3 +1,4 @@
+import { formatLsn, type Lsn, parseLsn } from '../../../core/lsn.ts';
 import type { Log } from '../../../log/log.ts';
 import { readToEnd } from '../../../log/read-to-end.ts';
 
@@ -8,6 +9,20 @@ import { readToEnd } from '../../../log/read-to-end.ts';
  */
 export type TablePhase = 'snapshot' | 'done' | 'stopped';
 
+/** How the Log has the rows of a table that is done. */
+export interface TableKeys {
+  /** See `keyShape` of avro-schema.ts. */
+  readonly keyShape: string;
+  /** Changes that were committed before, under keys of another shape, are in what was read of the table. */
+  readonly since: Lsn;
+}
+
+interface TableState {
+  readonly phase: TablePhase;
+  /** Null until the first change of a table that is captured without a snapshot. */
+  readonly keys: TableKeys | null;
+}
+
 /**
  * What the source must remember between runs, kept in the Log itself (topic `__insideout.<source>`, compacted,
  * one partition) so that it can never disagree with what the Log holds.
@@ -15,14 +30,14 @@ export type TablePhase = 'snapshot' | 'done' | 'stopped';
 export class CaptureState {
   readonly #log: Log;
   readonly #topic: string;
-  readonly #tables: Map<string, TablePhase>;
+  readonly #tables: Map<string, TableState>;
 
   #exists: boolean;
 
   private constructor(parts: {
     log: Log;
     topic: string;
-    tables: Map<string, TablePhase>;
+    tables: Map<string, TableState>;
     exists: boolean;
   }) {
     this.#log = parts.log;
@@ -34,7 +49,7 @@ export class CaptureState {
   /** Creates nothing. */
   static async read(log: Log, source: string): Promise<CaptureState> {
     const topic = stateTopic(source);
-    const tables = new Map<string, TablePhase>();
+    const tables = new Map<string, TableState>();
     const exists = (await log.partitions([topic])).has(topic);
     if (exists) await readAll(log, topic, tables);
     return new CaptureState({ log, topic, tables, exists });
@@ -48,7 +63,11 @@ export class CaptureState {
   }
 
   get(table: string): TablePhase | null {
-    return this.#tables.get(table) ?? null;
+    return this.#tables.get(table)?.phase ?? null;
+  }
+
+  keys(table: string): TableKeys | null {
+    return this.#tables.get(table)?.keys ?? null;
   }
 
   /** Names of all tables that it knows, also of those that are not published any more. */
@@ -58,30 +77,57 @@ export class CaptureState {
 
   /** True when some table was captured before: then a missing slot means missing changes. */
   get begun(): boolean {
-    return [...this.#tables.values()].includes('done');
+    return [...this.#tables.values()].some(({ phase }) => phase === 'done');
   }
 
   /** Durable when it resolves. */
-  async set(tables: readonly string[], phase: TablePhase): Promise<void> {
-    const changed = tables.filter((name) => this.#tables.get(name) !== phase);
-    if (changed.length === 0) return;
+  async set(tables: readonly string[], phase: 'snapshot' | 'stopped'): Promise<void> {
+    const changed = tables.filter((name) => this.get(name) !== phase);
+    await this.#write(new Map(changed.map((name) => [name, { phase, keys: null }])));
+  }
+
+  /** Everything of these tables is in the Log, under these keys. Durable when it resolves. */
+  async done(tables: ReadonlyMap<string, TableKeys | null>): Promise<void> {
+    await this.#write(new Map([...tables].map(([name, keys]) => [name, { phase: 'done', keys }])));
+  }
+
+  async #write(states: ReadonlyMap<string, TableState>): Promise<void> {
+    if (states.size === 0) return;
     await this.#log.append(
-      changed.map((name) => ({
+      [...states].map(([name, state]) => ({
         topic: this.#topic,
         partition: 0,
         key: Buffer.from(name),
-        value: Buffer.from(JSON.stringify({ phase })),
+        value: Buffer.from(format(state)),
         timestamp: Date.now(),
       })),
     );
-    for (const name of changed) this.#tables.set(name, phase);
+    for (const [name, state] of states) this.#tables.set(name, state);
   }
 }
 
 export const stateTopic = (source: string): string => `__insideout.${source}`;
 
-async function readAll(log: Log, topic: string, tables: Map<string, TablePhase>): Promise<void> {
+async function readAll(log: Log, topic: string, tables: Map<string, TableState>): Promise<void> {
   for await (const { records } of readToEnd(log, [topic]))
     for (const { key, value } of records)
-      if (key && value) tables.set(key.toString(), JSON.parse(value.toString()).phase);
+      if (key && value) tables.set(key.toString(), parse(value.toString()));
+}
+
+const format = ({ phase, keys }: TableState): string =>
+  JSON.stringify(
+    phase === 'done'
+      ? { phase, keys: keys && { shape: keys.keyShape, since: formatLsn(keys.since) } }
+      : { phase },
+  );
+
+/** A table of which nobody knows how its keys were written is read again. */
+function parse(text: string): TableState {
+  const { phase, keys } = JSON.parse(text) as {
+    phase: TablePhase;
+    keys?: { shape: string; since: string } | null;
+  };
+  if (phase !== 'done') return { phase, keys: null };
+  if (keys === undefined) return { phase: 'stopped', keys: null };
+  return { phase, keys: keys && { keyShape: keys.shape, since: parseLsn(keys.since) } };
 }

@@ -5,7 +5,13 @@ import { quoteIdent } from './connection.ts';
 export interface CatalogTable {
   readonly schema: string;
   readonly table: string;
-  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly key: boolean }[];
+  readonly columns: readonly {
+    readonly name: string;
+    readonly typeOid: number;
+    /** pg_attribute.atttypmod. */
+    readonly typmod: number;
+    readonly key: boolean;
+  }[];
   /** d, n, f or i: pg_class.relreplident. */
   readonly replicaIdentity: string;
   /** SQL condition of the publication's row filter, or null. */
@@ -24,7 +30,7 @@ const query = `
          case when c.reltuples < 0 then null else c.reltuples::bigint end as estimate,
          has_table_privilege(c.oid, 'SELECT') as selectable,
          p.rowfilter,
-         coalesce(json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint,
+         coalesce(json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint, 'typmod', a.atttypmod,
            'key', coalesce(a.attnum = any(i.indkey::int2[]), false)) order by a.attnum)
            filter (where p.pubname is null or a.attname = any(p.attnames)), '[]') as columns
   from pg_class c

@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import { isInsideoutError, toInsideoutError } from '../../../core/errors.ts';
+import { InsideoutError, toInsideoutError } from '../../../core/errors.ts';
 import type { Lsn } from '../../../core/lsn.ts';
 import type { Log, LogRecord } from '../../../log/log.ts';
 import type { ChangeStream, SourceBatch } from '../source.ts';
 import { Acker } from './acker.ts';
-import type { CaptureState } from './capture-state.ts';
+import type { CaptureState, TableKeys } from './capture-state.ts';
 import { namedTables } from './catalog.ts';
 import { Confirmations } from './confirmations.ts';
 import { attempt, connect } from './connection.ts';
@@ -41,6 +41,8 @@ export class PostgresChangeStream implements ChangeStream {
   #heartbeat: Heartbeat | null = null;
   /** Resolved when the pump acknowledged that the snapshots are durable. */
   #snapshotDurable: (() => void) | null = null;
+  /** Why tables were stopped: until they are read again nothing of them is written, whatever becomes of them. */
+  readonly #stopped = new Map<string, InsideoutError>();
 
   constructor(parts: ChangeStreamParts) {
     this.#parts = parts;
@@ -81,7 +83,7 @@ export class PostgresChangeStream implements ChangeStream {
       'snapshot',
     );
     const client = await connect(options, 'reading the snapshot');
-    const complete: string[] = [];
+    const complete = new Map<string, TableKeys>();
     try {
       const lsn = await beginSnapshot(client, start.created);
       const origin = originOf({ lsn, xid: null, micros: BigInt(Date.now()) * 1000n });
@@ -106,7 +108,7 @@ export class PostgresChangeStream implements ChangeStream {
           if (signal.aborted) return;
           yield mid(records);
         }
-        complete.push(qualifiedName(table));
+        complete.set(qualifiedName(table), { keyShape: table.keyShape, since: start.lookedAt });
       }
     } finally {
       await client.end().catch(() => {});
@@ -120,7 +122,7 @@ export class PostgresChangeStream implements ChangeStream {
     await durable;
     this.#snapshotDurable = null;
     // Aborted, the acknowledgement may never have come: then the snapshot is taken again.
-    if (!signal.aborted) await state.set(complete, 'done');
+    if (!signal.aborted) await state.done(complete);
   }
 
   async *#changes(): AsyncGenerator<SourceBatch> {
@@ -137,7 +139,7 @@ export class PostgresChangeStream implements ChangeStream {
     this.#confirmations = confirmations;
     const reader = new MessageReader(options, acker, {
       confirmed: () => confirmations.upTo(acker.confirmed),
-      prepare: (relation) => this.#define(relation),
+      prepare: (relation, commitLsn) => this.#define(relation, commitLsn),
       lookup: () => this.#client(),
     });
     this.#reader = reader;
@@ -145,19 +147,40 @@ export class PostgresChangeStream implements ChangeStream {
     yield* reader.batches(signal);
   }
 
-  async #define(relation: Relation): Promise<{ table: PreparedTable; truncateSchemaId: number }> {
+  async #define(
+    relation: Relation,
+    commitLsn: Lsn,
+  ): Promise<{ table: PreparedTable; truncateSchemaId: number }> {
     const { tables } = this.#parts;
     const keys = relation.replicaIdentity === 'f' ? await this.#primaryKey(relation) : null;
     const columns = relation.columns.map((c) => ({
       name: c.name,
       typeOid: c.typeOid,
+      typmod: c.typmod,
       key: keys ? keys.has(c.name) : c.identity,
     }));
-    const table = await tables.prepare({ schema: relation.schema, table: relation.table, columns }, () =>
+    const prepared = await tables.prepare({ schema: relation.schema, table: relation.table, columns }, () =>
       this.#client(),
     );
-    if (table.stopped) await this.#stop(table);
+    const table = await this.#admit(prepared, commitLsn);
     return { table, truncateSchemaId: await tables.truncateSchemaId() };
+  }
+
+  /** Stops a table whose changes would not meet its rows in the Log. */
+  async #admit(table: PreparedTable, commitLsn: Lsn): Promise<PreparedTable> {
+    const { state } = this.#parts;
+    const name = qualifiedName(table);
+    const stopped = this.#stopped.get(name) ?? table.stopped;
+    if (stopped) return this.#stop({ ...table, stopped });
+    const { keyShape } = table;
+    const held = state.keys(name);
+    if (!held) await state.done(new Map([[name, { keyShape, since: commitLsn }]]));
+    else if (held.keyShape !== keyShape) {
+      const changed = { ...table, stopped: keysChanged(table) };
+      // Before the table was read with the keys that it has now: these changes are in what was read.
+      return commitLsn < held.since ? changed : this.#stop(changed);
+    }
+    return table;
   }
 
   async #primaryKey(relation: Relation): Promise<Set<string>> {
@@ -166,10 +189,14 @@ export class PostgresChangeStream implements ChangeStream {
   }
 
   /** Remembered before any later change is acknowledged, so that the table is read again once it may go on. */
-  async #stop(table: PreparedTable): Promise<void> {
-    await this.#parts.state.set([qualifiedName(table)], 'stopped');
-    if (isInsideoutError(table.stopped))
-      this.#parts.options.onTableStopped?.(qualifiedName(table), table.stopped);
+  async #stop(table: PreparedTable): Promise<PreparedTable> {
+    const name = qualifiedName(table);
+    await this.#parts.state.set([name], 'stopped');
+    if (table.stopped && !this.#stopped.has(name)) {
+      this.#stopped.set(name, table.stopped);
+      this.#parts.options.onTableStopped?.(name, table.stopped);
+    }
+    return table;
   }
 
   async #client(): Promise<pg.Client> {
@@ -177,6 +204,13 @@ export class PostgresChangeStream implements ChangeStream {
     return this.#lookups;
   }
 }
+
+const keysChanged = (table: PreparedTable): InsideoutError =>
+  new InsideoutError(
+    'SCHEMA_INCOMPATIBLE',
+    `The key of ${qualifiedName(table)} has other columns or types now, so changes would not meet the rows that the Log has.`,
+    { hint: 'Start the source again: the table is read again, and its earlier rows go first.' },
+  );
 
 const mid = (records: LogRecord[]): SourceBatch => ({
   records,

@@ -18,7 +18,7 @@ export interface ReaderParts {
   /** What may be confirmed to Postgres now. */
   confirmed(): Lsn;
   /** These are fetched while messages are held back. */
-  prepare(relation: Relation): Promise<{ table: PreparedTable; truncateSchemaId: number }>;
+  prepare(relation: Relation, commitLsn: Lsn): Promise<{ table: PreparedTable; truncateSchemaId: number }>;
   lookup(): Promise<pg.Client>;
 }
 
@@ -117,7 +117,7 @@ export class MessageReader {
     const answer =
       wanted.kind === 'relation'
         ? this.#parts
-            .prepare(wanted.relation)
+            .prepare(wanted.relation, wanted.commitLsn)
             .then(({ table, truncateSchemaId }) =>
               this.#transactions.define(wanted.relation.oid, table, truncateSchemaId),
             )

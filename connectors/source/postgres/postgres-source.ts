@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Lsn } from '../../../core/lsn.ts';
 import type { Log } from '../../../log/log.ts';
 import type { ChangeStream, Source } from '../source.ts';
 import { CaptureState } from './capture-state.ts';
@@ -7,7 +8,7 @@ import { PostgresChangeStream } from './change-stream.ts';
 import { quoteIdent, withClient } from './connection.ts';
 import { defaultPartitions, type PostgresSourceOptions } from './options.ts';
 import { createPublication, preflight } from './preflight.ts';
-import { type CreatedSlot, createSlot, readSlot, slotLost } from './slot.ts';
+import { type CreatedSlot, createSlot, currentLsn, readSlot, slotLost } from './slot.ts';
 import { type Held, slotGap } from './slot-gap.ts';
 import { qualifiedName, Tables } from './tables.ts';
 import { Watermark } from './watermark.ts';
@@ -23,6 +24,8 @@ export interface Start {
   /** Tables whose earlier rows must go first, because changes of them were missed. */
   readonly truncateFirst: ReadonlySet<string>;
   readonly created: CreatedSlot | null;
+  /** Before the tables were looked at. */
+  readonly lookedAt: Lsn;
 }
 
 async function open(options: PostgresSourceOptions, log: Log, signal: AbortSignal): Promise<ChangeStream> {
@@ -46,6 +49,7 @@ async function prepare(
   held: Held & { readonly topics: Tables },
 ): Promise<Start> {
   const { state, watermark, topics } = held;
+  const lookedAt = await currentLsn(client);
   const { tables, create } = await preflight(client, options);
   const slot = await readSlot(client, options.slot);
   if (!slot.exists && state.begun && !options.resnapshot) throw slotLost(options.slot, 'missing');
@@ -71,7 +75,7 @@ async function prepare(
   const unknown = names.filter((name) => state.get(name) === null);
   try {
     if (anew) await watermark.set(created?.consistentLsn ?? slot.confirmedLsn ?? 0n);
-    if (options.snapshot === 'never') await state.set(unknown, 'done');
+    if (options.snapshot === 'never') await state.done(new Map(unknown.map((name) => [name, null])));
   } catch (error) {
     await created?.release().catch(() => {});
     throw error;
@@ -80,6 +84,7 @@ async function prepare(
     snapshot: tables.filter((t) => state.get(qualifiedName(t)) !== 'done'),
     truncateFirst: new Set(names.filter((name) => state.get(name) === 'stopped')),
     created,
+    lookedAt,
   };
 }
 

@@ -58,6 +58,12 @@ export async function readSlot(client: pg.Client, slot: string): Promise<SlotSta
   };
 }
 
+/** How far the server has written its WAL. */
+export async function currentLsn(client: pg.Client): Promise<Lsn> {
+  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn');
+  return parseLsn(rows[0]!.lsn);
+}
+
 /** A new slot, and the snapshot of the database at exactly its starting point. */
 export interface CreatedSlot {
   readonly consistentLsn: Lsn;

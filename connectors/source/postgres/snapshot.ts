@@ -1,13 +1,13 @@
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-import { type Lsn, parseLsn } from '../../../core/lsn.ts';
+import type { Lsn } from '../../../core/lsn.ts';
 import type { LogRecord } from '../../../log/log.ts';
 import type { SnapshotProgress } from '../source.ts';
 import type { CatalogTable } from './catalog.ts';
 import { quoteIdent, quoteText } from './connection.ts';
 import { CopyTextParser } from './copy-text.ts';
 import { type Origin, RecordBatch } from './record-batch.ts';
-import type { CreatedSlot } from './slot.ts';
+import { type CreatedSlot, currentLsn } from './slot.ts';
 import { type PreparedTable, qualifiedName } from './tables.ts';
 
 /** Bytes of records that are handed on at once. */
@@ -25,8 +25,7 @@ export async function beginSnapshot(client: pg.Client, created: CreatedSlot | nu
     await client.query(`SET TRANSACTION SNAPSHOT ${quoteText(created.snapshot)}`);
     return created.consistentLsn;
   }
-  const { rows } = await client.query<{ lsn: string }>('select pg_current_wal_lsn() as lsn');
-  return parseLsn(rows[0]!.lsn);
+  return currentLsn(client);
 }
 
 /** Reads one table by COPY, as batches of records with op `r`. Memory is bounded by one batch. */

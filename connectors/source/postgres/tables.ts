@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { type InsideoutError, isInsideoutError } from '../../../core/errors.ts';
 import { registerTruncate } from '../../../log/avro/truncate-record.ts';
 import type { Log } from '../../../log/log.ts';
-import { keySchema, topicOf, valueSchema } from './avro-schema.ts';
+import { type KeyColumn, keySchema, keyShape, topicOf, valueSchema } from './avro-schema.ts';
 import { type EncodedColumn, TableEncoder } from './table-encoder.ts';
 import { TypeCatalog } from './types.ts';
 
@@ -10,7 +10,15 @@ import { TypeCatalog } from './types.ts';
 export interface TableVersion {
   readonly schema: string;
   readonly table: string;
-  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly key: boolean }[];
+  readonly columns: readonly VersionColumn[];
+}
+
+export interface VersionColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  /** pg_attribute.atttypmod: length, precision and scale; -1 when there is none. */
+  readonly typmod: number;
+  readonly key: boolean;
 }
 
 /** A table version that is ready to be encoded: its topic exists and its schemas are registered. */
@@ -20,6 +28,8 @@ export interface PreparedTable {
   readonly topic: string;
   readonly partitions: number;
   readonly encoder: TableEncoder;
+  /** See `keyShape` of avro-schema.ts. */
+  readonly keyShape: string;
   /** Why nothing of this table is captured; null when all is well. */
   readonly stopped: InsideoutError | null;
 }
@@ -54,11 +64,7 @@ export class Tables {
     if (known) return known;
     const oids = version.columns.map((c) => c.typeOid);
     if (oids.some((oid) => !this.types.get(oid))) await this.types.load(await client(), oids);
-    const columns: EncodedColumn[] = version.columns.map((c) => ({
-      name: c.name,
-      key: c.key,
-      type: this.types.get(c.typeOid)!,
-    }));
+    const columns = version.columns.map((c) => ({ ...c, type: this.types.get(c.typeOid)! }));
     const topic = topicOf(this.#source, version.schema, version.table);
     await this.ensureTopics([version]);
     const prepared: PreparedTable = {
@@ -81,23 +87,24 @@ export class Tables {
 
   async #register(
     topic: string,
-    columns: readonly EncodedColumn[],
-  ): Promise<Pick<PreparedTable, 'encoder' | 'stopped'>> {
-    const key = new Set(columns.filter((c) => c.key).map((c) => c.name));
+    columns: readonly (EncodedColumn & KeyColumn)[],
+  ): Promise<Pick<PreparedTable, 'encoder' | 'keyShape' | 'stopped'>> {
+    const ofKey = columns.filter((c) => c.key);
     try {
       const { schemas } = this.#log;
-      const ofKey = keySchema(
-        topic,
-        columns.filter((c) => c.key),
-      );
+      const names = new Set(ofKey.map((c) => c.name));
       const [keyId, valueId] = await Promise.all([
-        schemas.register(`${topic}-key`, ofKey),
-        schemas.register(`${topic}-value`, valueSchema(topic, columns, key)),
+        schemas.register(`${topic}-key`, keySchema(topic, ofKey)),
+        schemas.register(`${topic}-value`, valueSchema(topic, columns, names)),
       ]);
-      return { encoder: new TableEncoder(columns, keyId, valueId), stopped: null };
+      return {
+        encoder: new TableEncoder(columns, keyId, valueId),
+        keyShape: keyShape(keyId, ofKey),
+        stopped: null,
+      };
     } catch (error) {
       if (!isInsideoutError(error, 'SCHEMA_INCOMPATIBLE')) throw error;
-      return { encoder: new TableEncoder(columns, 0, 0), stopped: error };
+      return { encoder: new TableEncoder(columns, 0, 0), keyShape: '', stopped: error };
     }
   }
 

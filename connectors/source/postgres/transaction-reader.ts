@@ -26,7 +26,7 @@ import type { PreparedTable } from './tables.ts';
 /** What a message needs before the next one can be read. */
 export type Wanted =
   | null
-  | { readonly kind: 'relation'; readonly relation: Relation }
+  | { readonly kind: 'relation'; readonly relation: Relation; readonly commitLsn: Lsn }
   | {
       readonly kind: 'row';
       readonly table: PreparedTable;
@@ -47,6 +47,8 @@ export class TransactionReader {
   readonly #new = new Tuple();
   #truncateSchemaId = 0;
   #origin: Origin | null = null;
+  /** Of the transaction that is arriving. */
+  #commitLsn: Lsn = 0n;
   #records = 0;
   /** Barriers of the transaction that is arriving, which count at its commit. */
   #held: Omit<Barrier, 'lsn'>[] = [];
@@ -92,6 +94,7 @@ export class TransactionReader {
       case tag.begin: {
         const { finalLsn, commitMicros, xid } = readBegin(message);
         this.#origin = originOf({ lsn: finalLsn, xid, micros: commitMicros });
+        this.#commitLsn = finalLsn;
         this.#records = 0;
         this.#held = [];
         this.#acker.began();
@@ -111,7 +114,7 @@ export class TransactionReader {
         this.#message(message);
         return null;
       case tag.relation:
-        return { kind: 'relation', relation: readRelation(message) };
+        return { kind: 'relation', relation: readRelation(message), commitLsn: this.#commitLsn };
       case tag.truncate: {
         if (this.#truncate === 'ignore') return null;
         for (const oid of readTruncate(message)) {

@@ -1,7 +1,12 @@
 import avro from 'avsc';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { keySchema, safeName, valueSchema } from '../../../../connectors/source/postgres/avro-schema.ts';
+import {
+  keySchema,
+  keyShape,
+  safeName,
+  valueSchema,
+} from '../../../../connectors/source/postgres/avro-schema.ts';
 import { isNull, Tuple } from '../../../../connectors/source/postgres/pgoutput.ts';
 import { TableEncoder } from '../../../../connectors/source/postgres/table-encoder.ts';
 import type { PgType } from '../../../../connectors/source/postgres/types.ts';
@@ -121,4 +126,22 @@ test('different names stay different when they are made safe', () => {
   const names = ['a-b', 'a_b', 'a b', 'a.b', 'ä', '1a', '_1a', '_x2d_', '-'];
   expect(new Set(names.map(safeName)).size).toBe(names.length);
   for (const name of names) expect(safeName(name)).toMatch(/^[A-Za-z_][A-Za-z0-9_]*$/);
+});
+
+test('integers, and texts, have one key schema whatever they are declared as', () => {
+  const schema = (type: PgType) => keySchema('s.t', [{ name: 'id', type }]);
+  expect(schema(scalar('integer', 'int'))).toEqual(schema(scalar('bigint', 'long')));
+  expect(schema(scalar('character varying', 'string'))).toEqual(schema(text));
+  expect(schema(arrayOf(scalar('integer', 'int')))).toEqual(schema(arrayOf(scalar('bigint', 'long'))));
+});
+
+test('keys have another shape where the same value is printed otherwise, or the schema is another', () => {
+  const shape = (type: PgType, typmod = -1, id = 1) => keyShape(id, [{ name: 'id', type, typmod }]);
+  const integer = shape(scalar('integer', 'int'));
+  expect(shape(scalar('bigint', 'long'))).toBe(integer);
+  expect(shape(scalar('bigint', 'long'), -1, 2)).not.toBe(integer);
+  expect(shape(scalar('character varying', 'string'), 9)).toBe(shape(text));
+  expect(shape(scalar('numeric', 'string'), 10)).not.toBe(shape(scalar('numeric', 'string'), 12));
+  expect(shape(scalar('real', 'double'))).not.toBe(shape(scalar('double precision', 'double')));
+  expect(shape(scalar('character', 'string'), 9)).not.toBe(shape(text));
 });
