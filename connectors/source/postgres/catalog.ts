@@ -19,7 +19,14 @@ export interface CatalogTable {
   readonly partitioned: boolean;
   readonly estimatedRows: number | null;
   readonly selectable: boolean;
+  /** Names the files that hold its rows: other ones after a change that wrote the table anew. */
+  readonly storage: string;
 }
+
+/** Files of the relation `oid`, those of its partitions where it has some, as they are now whatever the snapshot. */
+const storageOf = (oid: string): string =>
+  `coalesce((select string_agg(pg_relation_filenode(l.relid)::text, ' ' order by l.relid)
+     from pg_partition_tree(${oid}) l where l.isleaf), pg_relation_filenode(${oid})::text, '')`;
 
 /**
  * Key columns are those of the replica identity: the primary key, or the index it names. With FULL every column
@@ -29,7 +36,7 @@ const query = `
   select n.nspname as schema, c.relname as "table", c.relreplident as identity, c.relkind = 'p' as partitioned,
          case when c.reltuples < 0 then null else c.reltuples::bigint end as estimate,
          has_table_privilege(c.oid, 'SELECT') as selectable,
-         p.rowfilter,
+         p.rowfilter, ${storageOf('c.oid')} as storage,
          coalesce(json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint, 'typmod', a.atttypmod,
            'key', coalesce(a.attnum = any(i.indkey::int2[]), false)) order by a.attnum)
            filter (where p.pubname is null or a.attname = any(p.attnames)), '[]') as columns
@@ -70,7 +77,23 @@ async function load(
     partitioned: row.partitioned === 't',
     estimatedRows: row.estimate === null ? null : Number(row.estimate),
     selectable: row.selectable === 't',
+    storage: row.storage,
   }));
+}
+
+/**
+ * Locks the table against changes of its form until the end of the transaction, and tells whether it still holds
+ * its rows where it did. A table that was written anew looks empty to a snapshot that was taken before.
+ * https://www.postgresql.org/docs/current/mvcc-caveats.html
+ */
+export async function lockUnlessRewritten(client: pg.Client, table: CatalogTable): Promise<boolean> {
+  const name = quoteQualified(`${table.schema}.${table.table}`);
+  await client.query(`lock table ${table.partitioned ? '' : 'only '}${name} in access share mode`);
+  const { rows } = await client.query<{ storage: string }>(
+    `select ${storageOf('o.oid')} as storage from (select to_regclass($1)::oid as oid) o`,
+    [name],
+  );
+  return rows[0]?.storage === table.storage;
 }
 
 /** `schema.table` as SQL; the first dot separates, so a table's name may hold dots but a schema's may not. */

@@ -5,7 +5,7 @@ import type { Log, LogRecord } from '../../../log/log.ts';
 import type { ChangeStream, SourceBatch } from '../source.ts';
 import { Acker } from './acker.ts';
 import type { CaptureState, TableKeys } from './capture-state.ts';
-import { namedTables } from './catalog.ts';
+import { type CatalogTable, lockUnlessRewritten, namedTables, publishedTables } from './catalog.ts';
 import { Confirmations } from './confirmations.ts';
 import { attempt, connect } from './connection.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -16,7 +16,7 @@ import { classifyPostgres } from './pg-errors.ts';
 import type { Relation } from './pgoutput.ts';
 import type { Start } from './postgres-source.ts';
 import { RecordBatch } from './record-batch.ts';
-import { readSlot } from './slot.ts';
+import { type CreatedSlot, currentLsn, readSlot } from './slot.ts';
 import { beginSnapshot, readTable } from './snapshot.ts';
 import { type PreparedTable, qualifiedName, type Tables } from './tables.ts';
 import type { Watermark } from './watermark.ts';
@@ -29,6 +29,13 @@ export interface ChangeStreamParts {
   readonly start: Start;
   readonly tables: Tables;
   readonly signal: AbortSignal;
+}
+
+interface Reading {
+  readonly due: readonly CatalogTable[];
+  readonly created: CreatedSlot | null;
+  readonly lookedAt: Lsn;
+  readonly complete: Map<string, TableKeys>;
 }
 
 /** The source's stream: the snapshots that are due, then the slot's changes. */
@@ -77,38 +84,23 @@ export class PostgresChangeStream implements ChangeStream {
   }
 
   async *#snapshot(): AsyncGenerator<SourceBatch> {
-    const { options, start, state, tables, signal } = this.#parts;
+    const { options, start, state, signal } = this.#parts;
     await state.set(
       start.snapshot.filter((t) => state.get(qualifiedName(t)) === null).map(qualifiedName),
       'snapshot',
     );
-    const client = await connect(options, 'reading the snapshot');
     const complete = new Map<string, TableKeys>();
+    let { created, lookedAt } = start;
+    let due = start.snapshot;
+    const client = await connect(options, 'reading the snapshot');
     try {
-      const lsn = await beginSnapshot(client, start.created);
-      const origin = originOf({ lsn, xid: null, micros: BigInt(Date.now()) * 1000n });
-      for (const catalog of start.snapshot) {
-        const table = await tables.prepare(catalog, async () => client);
-        if (table.stopped) {
-          await this.#stop(table);
-          continue;
-        }
-        if (start.truncateFirst.has(qualifiedName(table))) {
-          const batch = new RecordBatch();
-          batch.truncate(table, await tables.truncateSchemaId(), origin);
-          yield mid(batch.take());
-        }
-        for await (const records of readTable({
-          client,
-          catalog,
-          table,
-          origin,
-          onProgress: options.onProgress,
-        })) {
-          if (signal.aborted) return;
-          yield mid(records);
-        }
-        complete.set(qualifiedName(table), { keyShape: table.keyShape, since: start.lookedAt });
+      while (due.length > 0) {
+        const rewritten = yield* this.#read(client, { due, created, lookedAt, complete });
+        if (signal.aborted) return;
+        lookedAt = await currentLsn(client);
+        const published = rewritten.size > 0 ? await publishedTables(client, options.publication) : [];
+        due = published.filter((t) => rewritten.has(qualifiedName(t)));
+        created = null;
       }
     } finally {
       await client.end().catch(() => {});
@@ -123,6 +115,41 @@ export class PostgresChangeStream implements ChangeStream {
     this.#snapshotDurable = null;
     // Aborted, the acknowledgement may never have come: then the snapshot is taken again.
     if (!signal.aborted) await state.done(complete);
+  }
+
+  /** Reads tables at one snapshot. Returns those that were written anew since they were looked at: it has no rows of them. */
+  async *#read(
+    client: pg.Client,
+    { due, created, lookedAt, complete }: Reading,
+  ): AsyncGenerator<SourceBatch, ReadonlySet<string>> {
+    const { options, start, tables, signal } = this.#parts;
+    const rewritten = new Set<string>();
+    const lsn = await beginSnapshot(client, created);
+    const origin = originOf({ lsn, xid: null, micros: BigInt(Date.now()) * 1000n });
+    for (const catalog of due) {
+      if (!(await lockUnlessRewritten(client, catalog))) {
+        rewritten.add(qualifiedName(catalog));
+        continue;
+      }
+      const table = await tables.prepare(catalog, async () => client);
+      if (table.stopped) {
+        await this.#stop(table);
+        continue;
+      }
+      if (start.truncateFirst.has(qualifiedName(table))) {
+        const batch = new RecordBatch();
+        batch.truncate(table, await tables.truncateSchemaId(), origin);
+        yield mid(batch.take());
+      }
+      const { onProgress } = options;
+      for await (const records of readTable({ client, catalog, table, origin, onProgress })) {
+        if (signal.aborted) return rewritten;
+        yield mid(records);
+      }
+      complete.set(qualifiedName(table), { keyShape: table.keyShape, since: lookedAt });
+    }
+    await client.query('commit');
+    return rewritten;
   }
 
   async *#changes(): AsyncGenerator<SourceBatch> {

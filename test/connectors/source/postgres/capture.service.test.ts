@@ -40,6 +40,20 @@ async function caughtUp(): Promise<void> {
   });
 }
 
+/** The Log, with something to be done before each append. */
+const withAppend = (first: (records: Parameters<EmbeddedLog['append']>[0]) => Promise<void>): EmbeddedLog =>
+  new Proxy(log, {
+    get: (target, name) => {
+      if (name === 'append')
+        return async (records: Parameters<EmbeddedLog['append']>[0]) => {
+          await first(records);
+          return target.append(records);
+        };
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+
 describe('the first snapshot', () => {
   test('under concurrent writes it has no gap to the stream and no overlap with it', async () => {
     await db.client.query(`create table t (id int primary key, n int not null);
@@ -96,6 +110,37 @@ describe('the first snapshot', () => {
     start({ tables: ['public.t'] });
     await eventually('the snapshot is complete', async () => (await rows('shop.public.t')).size === 20_001);
     expect((await rows('shop.public.t')).has('{"id":1}')).toBe(false);
+  });
+
+  test('a table that is written anew before it is read, as by a new type, loses no row', async () => {
+    await db.client.query(`create table a (id int primary key, pad text);
+      insert into a select g, repeat('x', 800) from generate_series(1, 20000) g;
+      create table b (id int primary key, v int); insert into b select g, g from generate_series(1, 20) g;
+      create table c (id int primary key, v int) partition by range (id);
+      create table c1 partition of c for values from (0) to (100); insert into c values (1, 1), (2, 2)`);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let reached = false;
+    const holding = withAppend(async (records) => {
+      if (records[0]?.topic === 'shop.public.a') {
+        reached = true;
+        await held;
+      }
+    });
+    running = capture(holding, { url: db.url, tables: ['public.a', 'public.b', 'public.c'] });
+    // No more of the first table is read than may wait, so that the others are not read yet.
+    await eventually('the first table is being read', () => reached);
+    await db.client.query('alter table b alter v type bigint; alter table c alter v type bigint');
+    await db.client.query('update b set v = v + 100 where id = 3; delete from c where id = 2');
+    release();
+    await caughtUp();
+    expect((await rows('shop.public.a')).size).toBe(20_000);
+    const b = await rows('shop.public.b');
+    expect(b.size).toBe(20);
+    expect(b.get('{"id":3}')).toMatchObject({ v: 103n });
+    expect([...(await rows('shop.public.c')).keys()]).toEqual(['{"id":1}']);
   });
 });
 
@@ -216,18 +261,10 @@ describe('acknowledgement', () => {
   test('the slot never confirms beyond what the Log holds, and nothing is lost when the Log fails', async () => {
     await db.client.query('create table t (id int primary key)');
     const held: { release: (() => void)[]; fail: boolean } = { release: [], fail: false };
-    const holding = new Proxy(log, {
-      get: (target, name) => {
-        if (name === 'append')
-          return async (records: Parameters<EmbeddedLog['append']>[0]) => {
-            if (records[0]?.topic === 'shop.public.t')
-              await new Promise<void>((resolve) => held.release.push(resolve));
-            if (held.fail) throw new Error('the Log is broken');
-            return target.append(records);
-          };
-        const value = Reflect.get(target, name) as unknown;
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
+    const holding = withAppend(async (records) => {
+      if (records[0]?.topic === 'shop.public.t')
+        await new Promise<void>((resolve) => held.release.push(resolve));
+      if (held.fail) throw new Error('the Log is broken');
     });
     running = capture(holding, { url: db.url, tables: ['public.t'] });
     await eventually(
