@@ -1,5 +1,5 @@
-/** A view whose lag has not moved for this long is not ready. */
-const stuckAfterMs = 30_000;
+import type { GenerationId } from '../core/view.ts';
+import { GenerationHealth } from './generation-health.ts';
 
 export type UnitState = 'starting' | 'running' | 'waiting' | 'stopped';
 
@@ -9,10 +9,10 @@ interface Unit {
   state: UnitState;
   reason: string | null;
   connected: boolean;
-  /** Why the generation that readers see stands still here. */
+  /** Why this process does not write to what readers see. */
   changed: string | null;
-  readonly lag: Map<number, number>;
-  movedAt: number;
+  /** Of a view, those that this process writes to. */
+  readonly generations: Map<GenerationId, GenerationHealth>;
 }
 
 /** A source and a view may have the same name. */
@@ -55,8 +55,7 @@ export class Health {
       reason: null,
       connected: false,
       changed: null,
-      lag: new Map(),
-      movedAt: this.#now(),
+      generations: new Map(),
     });
   }
 
@@ -72,21 +71,17 @@ export class Health {
     if (unit) unit.connected = active;
   }
 
-  applied(view: string, partition: number, lag: number): void {
-    const unit = this.#units.get(`view ${view}`);
-    if (!unit) return;
-    unit.lag.set(partition, lag);
-    unit.movedAt = this.#now();
+  /** A generation of the view is run, from here on under this. Only the one that readers see makes it unready. */
+  generation(view: string, id: GenerationId, visible: () => boolean): GenerationHealth {
+    const generation = new GenerationHealth(visible, this.#now);
+    this.#units.get(`view ${view}`)?.generations.set(id, generation);
+    return generation;
   }
 
-  /** The view's definition is not the one that made what readers see; null when it is again. */
+  /** Why this process does not keep up to date what readers see; null when it does. */
   changed(view: string, reason: string | null): void {
     const unit = this.#units.get(`view ${view}`);
     if (unit) unit.changed = reason;
-  }
-
-  revoked(view: string, partition: number): void {
-    this.#units.get(`view ${view}`)?.lag.delete(partition);
   }
 
   /** Set while something is being waited for, null when it works again. */
@@ -116,18 +111,15 @@ export class Health {
     const reasons: NotReady[] = [];
     for (const unit of this.#units.values()) {
       const { kind, name } = unit;
-      const lag = [...unit.lag.values()].reduce((sum, n) => sum + n, 0);
       if (unit.state !== 'running')
         reasons.push({ kind, unit: name, reason: unit.reason ?? `is ${unit.state}` });
       else if (unit.changed !== null) reasons.push({ kind, unit: name, reason: unit.changed });
       else if (unit.kind === 'source' && !unit.connected)
         reasons.push({ kind, unit: name, reason: 'the slot is not being read' });
-      else if (lag > 0 && this.#now() - unit.movedAt > stuckAfterMs)
-        reasons.push({
-          kind,
-          unit: name,
-          reason: `is ${lag} records behind and has not moved for ${stuckAfterMs / 1000} s`,
-        });
+      else
+        for (const generation of unit.generations.values())
+          if (generation.visible() && generation.stuck !== null)
+            reasons.push({ kind, unit: name, reason: generation.stuck });
     }
     return reasons;
   }

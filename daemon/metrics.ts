@@ -94,26 +94,29 @@ export class Metrics {
   /** Probes look only at the generation that readers see, which `visible` tells: the others may take their time. */
   view(view: string, generation: GenerationId, visible: () => boolean): ViewObserver {
     const labels = { view, generation };
+    const health = this.#health.generation(view, generation, visible);
     return {
       applied: (p) => {
         this.#viewRecords.inc(labels, p.records);
         this.#viewRows.inc(labels, p.rows);
         this.#lag.set({ ...labels, partition: p.partition }, p.lag);
+        health.applied(p.partition, p.lag);
         if (p.committedAt !== null) this.#applied.set(labels, p.committedAt / 1000);
-        if (visible()) this.#health.applied(view, p.partition, p.lag);
+      },
+      behind: ({ partition, lag }) => {
+        this.#lag.set({ ...labels, partition }, lag);
+        health.behind(partition, lag);
       },
       deadLettered: (_topic, code) => this.#deadLetters.inc({ ...labels, code }),
       retrying: (error) => {
         this.#retries.inc(labels);
-        if (visible()) this.#health.retrying(view, error.message);
+        health.waitsFor(error.message);
       },
-      recovered: () => {
-        if (visible()) this.#health.retrying(view, null);
-      },
+      recovered: () => health.waitsFor(null),
       assigned: () => {},
       revoked: (_topic, partition) => {
         this.#lag.remove({ ...labels, partition });
-        if (visible()) this.#health.revoked(view, partition);
+        health.revoked(partition);
       },
     };
   }

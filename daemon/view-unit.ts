@@ -1,5 +1,6 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { ErasedKeys } from '../materializer/apply/erased.ts';
+import type { ViewObserver } from '../materializer/apply/observer.ts';
 import { runGeneration } from '../materializer/apply/run-generation.ts';
 import { Throttle } from '../materializer/apply/throttle.ts';
 import { entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
@@ -34,6 +35,7 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
     kind: 'view',
     name,
     run: async (signal) => {
+      health.changed(name, 'readers see no generation of it yet');
       const { catalog, erased } = await parts.catalog.get();
       let store: ViewStore | null = null;
       try {
@@ -59,6 +61,7 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
           run: (entry, open, stop) => {
             const stateOf = () => entryOf(catalog.state, name, entry.generation)?.state;
             const background = () => stateOf() === 'building' && entry.reason === 'rebuild';
+            const observe = metrics.view(name, entry.generation, () => stateOf() === 'active');
             const run = generationUnit(view, entry, {
               config,
               open,
@@ -67,10 +70,11 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
               throttle: new Throttle(() =>
                 background() ? (config.rebuild.maxRecordsPerSecond ?? null) : null,
               ),
-              observe: metrics.view(name, entry.generation, () => stateOf() === 'active'),
+              observe,
             });
             return superviseGeneration(run, {
               logger,
+              observe,
               signal: stop,
               view: name,
               generation: entry.generation,
@@ -120,15 +124,17 @@ function generationUnit(
 /** Restarts the generation until the signal aborts; throws what an operator must mend. */
 async function superviseGeneration(
   unit: Unit,
-  parts: { logger: Logger; signal: AbortSignal; view: string; generation: number },
+  parts: { logger: Logger; observe: ViewObserver; signal: AbortSignal; view: string; generation: number },
 ): Promise<void> {
-  const { logger, signal, view, generation } = parts;
+  const { logger, observe, signal, view, generation } = parts;
   const [error] = await supervise([unit], {
     signal,
     events: {
       started: () => logger.info({ view, generation }, 'following'),
-      restarting: (_unit, problem, delayMs) =>
-        logger.warn({ view, generation, code: problem.code, delayMs }, problem.message),
+      restarting: (_unit, problem, delayMs) => {
+        observe.retrying(problem);
+        logger.warn({ view, generation, code: problem.code, delayMs }, problem.message);
+      },
       stopped: () => {},
     },
   });

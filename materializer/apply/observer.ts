@@ -1,8 +1,9 @@
+import type { InsideoutError } from '../../core/errors.ts';
 import type { Offset } from '../../core/position.ts';
 
 /** What a view tells of itself, for metrics and probes. */
 export interface ViewObserver {
-  /** A batch is in the store. `lag` is how many records of the partition are still ahead. */
+  /** A batch is in the store. `lag` as in `behind`. */
   applied(progress: {
     topic: string;
     partition: number;
@@ -12,10 +13,15 @@ export interface ViewObserver {
     lag: number;
     committedAt: number | null;
   }): void;
+  /**
+   * So many records of a partition are not in the store yet. Told soon after the partition was assigned, whenever
+   * more of it was taken from the Log, and every few seconds while the store is busy.
+   */
+  behind(at: { topic: string; partition: number; lag: number }): void;
   deadLettered(topic: string, code: string): void;
-  /** Something that may pass failed, and is tried again. */
-  retrying(error: Error): void;
-  /** It works again. */
+  /** Something that may pass failed, and is tried again; or what it reads is not there yet, and is waited for. */
+  retrying(error: InsideoutError): void;
+  /** It works. */
   recovered(): void;
   /** A partition is this process's from here on, and goes on at `next`. */
   assigned(topic: string, partition: number, next: Offset): void;
@@ -24,6 +30,7 @@ export interface ViewObserver {
 
 export const silentObserver: ViewObserver = {
   applied: () => {},
+  behind: () => {},
   deadLettered: () => {},
   retrying: () => {},
   recovered: () => {},

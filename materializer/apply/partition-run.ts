@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Claim, Generation } from '../../connectors/sink/view-store.ts';
 import { isInsideoutError, toInsideoutError } from '../../core/errors.ts';
-import type { Offset } from '../../core/position.ts';
+import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { ViewBatch, ViewChange } from '../../core/view.ts';
 import { schemaAttempts } from '../../log/avro/row-reader.ts';
 import type { Log, RecordBatch, StoredRecord } from '../../log/log.ts';
@@ -47,6 +47,10 @@ export class PartitionRun {
   readonly #signal: AbortSignal;
   /** Where the next batch begins; not at its first record, where compaction left a hole. */
   #next: Offset;
+  /** What is in the store ends here. */
+  #stored: Offset;
+  /** The latest known end of the partition. */
+  #end: Offset;
   #published: Promise<void> = Promise.resolve();
   #applied: Promise<void> = Promise.resolve();
   /** When all but the newest piece is in the store. */
@@ -57,12 +61,15 @@ export class PartitionRun {
     this.#parts = parts;
     this.#claim = claim;
     this.#next = claim.next;
+    this.#stored = claim.next;
+    this.#end = claim.next;
     this.#signal = AbortSignal.any([parts.signal, this.#given.signal]);
   }
 
   /** Resolves when everything but the last parts of the batch is in the store. Reports failures, never throws. */
   async take(batch: RecordBatch): Promise<void> {
     const { throttle, publisher } = this.#parts;
+    this.reaches(batch.end);
     try {
       for (const piece of pieces(batch)) {
         if (this.#ended) return;
@@ -78,6 +85,26 @@ export class PartitionRun {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Tells what waits, when the partition goes as far as this. */
+  reaches(end: Offset): void {
+    this.#end = Math.max(this.#end, end);
+    const { topic, partition } = this.#claim;
+    if (!this.#ended) this.#parts.observe.behind({ topic, partition, lag: this.#lag });
+  }
+
+  get key(): PartitionKey {
+    return partitionKey(this.#claim.topic, this.#claim.partition);
+  }
+
+  /** True while what it is known to reach is not in the store. */
+  get behind(): boolean {
+    return !this.#ended && this.#lag > 0;
+  }
+
+  get #lag(): number {
+    return Math.max(0, this.#end - this.#stored);
   }
 
   /** Publishes, and applies once everything before is applied. */
@@ -173,13 +200,14 @@ export class PartitionRun {
         });
       await (step === null ? work() : stepping.run(work));
     }
+    this.#stored = batch.next;
     observe.applied({
       topic: batch.topic,
       partition: batch.partition,
       records: batch.records.length,
       rows,
       next: batch.next,
-      lag: Math.max(0, batch.end - batch.next),
+      lag: this.#lag,
       committedAt: batch.records.at(-1)?.timestamp ?? null,
     });
   }

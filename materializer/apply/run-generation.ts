@@ -1,11 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Claim, Generation } from '../../connectors/sink/view-store.ts';
-import { isInsideoutError } from '../../core/errors.ts';
-import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
+import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
+import { type Offset, type PartitionKey, parsePartitionKey, partitionKey } from '../../core/position.ts';
 import type { Log } from '../../log/log.ts';
 import type { ViewDefinition } from '../view-definition.ts';
 import { Decoder } from './decoder.ts';
 import { type ErasedKeys, sweepErased } from './erased.ts';
+import { LagWatch } from './lag-watch.ts';
 import type { ViewObserver } from './observer.ts';
 import { PartitionRun } from './partition-run.ts';
 import { Publisher } from './publisher.ts';
@@ -71,13 +72,22 @@ export async function runGeneration(options: RunGenerationOptions): Promise<void
 const topicPollMs = 250;
 
 async function topicExists(options: RunGenerationOptions): Promise<number> {
-  const { input, log, signal } = options;
-  for (;;) {
+  const { input, log, signal, observe } = options;
+  for (let told = false; ; told = true) {
     const partitions = (await untilItWorks(() => log.partitions([input]), options)).get(input);
-    if (partitions !== undefined) return partitions;
+    if (partitions !== undefined) {
+      observe.recovered();
+      return partitions;
+    }
+    if (!told) observe.retrying(missingTopic(input));
     await wait(topicPollMs, undefined, { signal });
   }
 }
+
+const missingTopic = (topic: string): InsideoutError =>
+  new InsideoutError('LOG_TOPIC', `There is no topic ${topic} yet; it is waited for.`, {
+    hint: 'Start the source that writes it, or correct `from` in the view.',
+  });
 
 /** Before anything else is applied: what a restored store brought back is gone again. */
 async function keepOut({ generation, input, erased, signal }: RunGenerationOptions): Promise<void> {
@@ -103,6 +113,7 @@ class GenerationRun {
   readonly #signal: AbortSignal;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #stepping = new Stepping();
+  readonly #lag: LagWatch;
   #failure: { error: unknown } | null = null;
 
   readonly #encoder: ViewTopicEncoder | null;
@@ -112,6 +123,8 @@ class GenerationRun {
     this.#encoder = encoder;
     this.#decoder = new Decoder(options.view, options.log.schemas);
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
+    const { log, input: topic } = options;
+    this.#lag = new LagWatch({ log, topic, runs: () => this.#runs.values() });
   }
 
   async run(): Promise<void> {
@@ -133,11 +146,17 @@ class GenerationRun {
       this.#failure ??= { error };
     } finally {
       this.#stop.abort();
+      this.#lag.close();
       await Promise.all([...this.#runs.values()].map((run) => run.close()));
       for (const timer of this.#timers) clearTimeout(timer);
     }
     const failure: { error: unknown } | null = this.#failure;
     if (failure) throw failure.error;
+    // Nobody here keeps them up to date any more.
+    for (const [key, run] of this.#runs) {
+      const { topic, partition } = parsePartitionKey(key);
+      if (!run.givenUp) this.#options.observe.revoked(topic, partition);
+    }
   }
 
   async #assigned(topic: string, partition: number): Promise<Offset> {
@@ -156,6 +175,7 @@ class GenerationRun {
     const parts = { generation, log, observe, backoff, background, throttle, erased, ...own };
     this.#runs.set(key, new PartitionRun(parts, claim));
     observe.assigned(topic, partition, claim.next);
+    this.#lag.assigned();
     return claim.next;
   }
 

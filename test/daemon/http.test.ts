@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { InsideoutError } from '../../core/errors.ts';
 import { Health } from '../../daemon/health.ts';
 import { type RunningHttp, serveHttp } from '../../daemon/http.ts';
 import { Metrics } from '../../daemon/metrics.ts';
@@ -18,6 +19,7 @@ afterEach(() => http.close());
 const shop = { kind: 'source', name: 'shop' } as const;
 const card = { kind: 'view', name: 'card' } as const;
 const progress = { topic: 't', partition: 0, records: 5, rows: 4, next: 5, committedAt: 2_000 };
+const away = new InsideoutError('STORE_UNREACHABLE', 'The store does not answer.', { hint: 'Wait.' });
 
 async function ready(): Promise<{ status: number; reasons: string[] }> {
   const response = await fetch(`${http.url}/readyz`);
@@ -45,24 +47,59 @@ describe('probes', () => {
   test('a view that is behind is ready while it moves, and not when it is stuck', async () => {
     health.add('view', 'card');
     health.state(card, 'running');
-    metrics.view('card', 1, () => true).applied({ ...progress, lag: 7 });
+    const view = metrics.view('card', 1, () => true);
+    view.applied({ ...progress, lag: 7 });
     expect((await ready()).status).toBe(200);
-    now += 30_001;
+    now += 10_001;
     expect(await ready()).toEqual({
       status: 503,
-      reasons: ['card: is 7 records behind and has not moved for 30 s'],
+      reasons: ['card: is 7 records behind and has not moved for 10 s'],
     });
-    metrics.view('card', 1, () => true).applied({ ...progress, lag: 0 });
+    view.applied({ ...progress, lag: 0 });
     now += 3_600_000;
     expect((await ready()).status).toBe(200);
+  });
+
+  test('a view to which records come is stuck when none of them is applied, from the first one on', async () => {
+    health.add('view', 'card');
+    health.state(card, 'running');
+    const view = metrics.view('card', 1, () => true);
+    now += 3_600_000;
+    const waiting = (lag: number) => view.behind({ topic: 't', partition: 0, lag });
+    waiting(3);
+    now += 6_000;
+    waiting(20);
+    expect((await ready()).status).toBe(200);
+    now += 6_000;
+    waiting(49);
+    expect(await ready()).toEqual({
+      status: 503,
+      reasons: ['card: is 49 records behind and has not moved for 10 s'],
+    });
   });
 
   test('a view whose store is waited for is not ready until it works again', async () => {
     health.add('view', 'card');
     health.state(card, 'running');
-    metrics.view('card', 1, () => true).retrying(new Error('the store does not answer'));
-    expect(await ready()).toEqual({ status: 503, reasons: ['card: the store does not answer'] });
-    metrics.view('card', 1, () => true).recovered();
+    const view = metrics.view('card', 1, () => true);
+    view.retrying(away);
+    expect(await ready()).toEqual({ status: 503, reasons: ['card: The store does not answer.'] });
+    view.recovered();
+    expect((await ready()).status).toBe(200);
+  });
+
+  test('only the generation that readers see makes a view unready, also what it met before they saw it', async () => {
+    health.add('view', 'card');
+    health.state(card, 'running');
+    let active = 1;
+    const blue = metrics.view('card', 1, () => active === 1);
+    const green = metrics.view('card', 2, () => active === 2);
+    green.retrying(away);
+    expect((await ready()).status).toBe(200);
+    active = 2;
+    expect((await ready()).status).toBe(503);
+    blue.retrying(away);
+    green.recovered();
     expect((await ready()).status).toBe(200);
   });
 
@@ -78,15 +115,18 @@ describe('probes', () => {
 
   test('metrics tell of records, lag and dead letters, and forget a partition that went away', async () => {
     metrics.source('shop').appended(3, 100);
-    metrics.view('card', 1, () => true).applied({ ...progress, lag: 7 });
-    metrics.view('card', 1, () => true).deadLettered('t', 'RECORD_UNDECODABLE');
+    const view = metrics.view('card', 1, () => true);
+    view.applied({ ...progress, lag: 7 });
+    view.deadLettered('t', 'RECORD_UNDECODABLE');
     const text = async () => (await fetch(`${http.url}/metrics`)).text();
     expect(await text()).toContain('insideout_source_records_total{source="shop"} 3');
     expect(await text()).toContain('insideout_view_lag_records{view="card",generation="1",partition="0"} 7');
     expect(await text()).toContain(
       'insideout_view_dead_letters_total{view="card",generation="1",code="RECORD_UNDECODABLE"} 1',
     );
-    metrics.view('card', 1, () => true).revoked('t', 0);
+    view.behind({ topic: 't', partition: 0, lag: 9 });
+    expect(await text()).toContain('insideout_view_lag_records{view="card",generation="1",partition="0"} 9');
+    view.revoked('t', 0);
     expect(await text()).not.toContain('insideout_view_lag_records{');
   });
 

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openRedisStore } from '../../connectors/sink/redis/redis-store.ts';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
+import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import { freePort } from '../../stack/processes.ts';
+import { customersTopic, recordsOf, topic } from '../materializer/customers.ts';
 import { startCli } from '../support/cli.ts';
 import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -123,5 +125,57 @@ test('when the drain hangs on a store that does not answer, a second signal stop
     cli.child.kill('SIGKILL');
     await Promise.all([remote.close(), proxy.close()]);
     await db.drop();
+  }
+});
+
+test('a store that has stalled shows in the lag of its view and in readiness, and a restart at the end tells a lag of 0', async () => {
+  const proxy = await tcpProxy(new URL(servers().redis).host);
+  const folder = mkdtempSync(join(tmpdir(), 'insideout-stall-'));
+  const port = await freePort();
+  const config = {
+    log: { kind: 'embedded', path: 'log.db' },
+    stores: { remote: { kind: 'redis', url: `redis://${proxy.address}`, prefix: `${uniqueName('s')}:` } },
+    views: [{ name: 'card', from: topic, store: 'remote', key: ['id'], columns: { id: 'bigint' } }],
+    http: { port },
+  };
+  writeFileSync(join(folder, 'insideout.config.yaml'), JSON.stringify(config));
+  const log = await openEmbeddedLog({ path: join(folder, 'log.db') });
+  const customers = await customersTopic(log);
+  const append = (id: number) =>
+    log.append(recordsOf({ op: 'upsert', id, customer: { name: 'n', visits: 1 } }, customers));
+  const at = `http://127.0.0.1:${port}`;
+  const lag = async () => {
+    const text = await fetch(`${at}/metrics`).then(
+      (r) => r.text(),
+      () => '',
+    );
+    return /^insideout_view_lag_records\{.*\} (\d+)$/m.exec(text)?.[1];
+  };
+  const notReady = async () => {
+    const response = await fetch(`${at}/readyz`).catch(() => null);
+    return response?.status === 503 && (await response.text());
+  };
+  const ready = async () => (await fetch(`${at}/readyz`).catch(() => null))?.status === 200;
+  let run = startCli(['view', 'run'], { cwd: folder });
+  try {
+    await append(1);
+    await eventually('it is caught up', async () => (await lag()) === '0' && (await ready()));
+    const before = proxy.sent();
+    proxy.hold();
+    await append(2);
+    await eventually('a write hangs', () => proxy.sent() > before);
+    for (let id = 3; id <= 50; id++) await append(id);
+    await eventually('all that waits is told', async () => (await lag()) === '49');
+    const stuck = await eventually('it is not ready', notReady);
+    expect(stuck).toMatch(/is 49 records behind and has not moved|does not answer/);
+    proxy.release();
+    await eventually('it catches up', async () => (await lag()) === '0' && (await ready()));
+    expect(await run.end('SIGTERM')).toBe(0);
+    run = startCli(['view', 'run'], { cwd: folder });
+    await eventually('nothing waits', async () => (await lag()) === '0' && (await ready()));
+    expect(await run.end('SIGTERM')).toBe(0);
+  } finally {
+    run.child.kill('SIGKILL');
+    await Promise.all([log.close(), proxy.close()]);
   }
 });
