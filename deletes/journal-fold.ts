@@ -173,10 +173,11 @@ function joined(some: readonly NotedRows[], more: readonly NotedRows[]): NotedRo
   return [...all.values()];
 }
 
-/** Rows whose keys are not among these; of a topic of which nothing is left nothing is said. */
+/**
+ * Rows whose keys are not among these. Topics of which no row is left stay: former records of a row that is somebody
+ * else's now tell whose it was.
+ */
 function without(rows: readonly NotedRows[], keys: readonly ErasedKeys[]): NotedRows[] {
-  const gone = new Map(merged(keys).map(({ topic, hashes }) => [topic, new Set(hashes)]));
-  return rows
-    .map((of) => ({ ...of, hashes: of.hashes.filter((hash) => !gone.get(of.topic)?.has(hash)) }))
-    .filter((of) => of.hashes.length > 0 || of.overwritten > 0);
+  const other = new Map(merged(keys).map(({ topic, hashes }) => [topic, new Set(hashes)]));
+  return rows.map((of) => ({ ...of, hashes: of.hashes.filter((hash) => !other.get(of.topic)?.has(hash)) }));
 }

@@ -1,11 +1,13 @@
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, onTestFinished } from 'vitest';
+import { loadErasureKey } from '../../deletes/erasure-key.ts';
 import { type ErasureEvent, type Journal, openJournal } from '../../deletes/journal.ts';
 import type { Log } from '../../log/log.ts';
 import type { RunningCli } from '../support/cli.ts';
 import type { ErasureProject, Place, ViewName } from './erasure-project.ts';
-import { Shop, type Write } from './erasure-shop.ts';
+import { type CustomerRows, Shop, type Write } from './erasure-shop.ts';
 
 const moments = ['requested', 'found', 'deleted', 'passed', 'looked', 'completed'] as const;
 type Moment = (typeof moments)[number];
@@ -96,7 +98,7 @@ export class History {
   readonly #journal: Journal;
   readonly #daemons: Record<'source' | 'view', RunningCli>;
   /** Looks for values of erased rows where they must not be any more. */
-  readonly #expectGone: (values: readonly string[]) => void;
+  readonly #expectGone: (values: readonly string[]) => Promise<void>;
   #rebuilding: RunningCli | null = null;
 
   private constructor(parts: {
@@ -104,7 +106,7 @@ export class History {
     log: Log;
     shop: Shop;
     journal: Journal;
-    expectGone: (values: readonly string[]) => void;
+    expectGone: (values: readonly string[]) => Promise<void>;
   }) {
     this.#project = parts.project;
     this.#log = parts.log;
@@ -116,7 +118,7 @@ export class History {
 
   static async open(
     project: ErasureProject,
-    expectGone: (values: readonly string[]) => void,
+    expectGone: (values: readonly string[]) => Promise<void>,
   ): Promise<History> {
     const log = await project.openLog();
     const journal = await openJournal(log, project.source);
@@ -171,20 +173,13 @@ export class History {
     const ids = this.#shop.pick(step.subjects).map(String);
     const before = new Set(this.#journal.state.events.map((e) => e.id));
     const stop = new AbortController();
-    const found = new Set<string>();
     let killed = false;
     const track = step.track ? ['--track'] : [];
     const eraser = this.#project.start(['--json', 'erase', 'customer', ...ids, ...track, '--wait']);
+    const deleted = step.track ? this.#deleteTracked(ids.map(Number), stop.signal) : null;
     const acted = this.#follow(before, stop.signal, async (event) => {
-      // Rows that are given away while the application is to delete them are not its subject's any more.
       for (const { at, write } of step.meanwhile)
-        if (at === event.type && !(step.track && write.do === 'give'))
-          await this.#shop.write(write, Number(ids[0]));
-      if (step.track && event.type === 'found') {
-        // One after the other, in the order in which they were given.
-        found.add(event.erasure);
-        await this.#shop.deleteAll(ids.slice(0, found.size).map(Number));
-      }
+        if (at === event.type) await this.#shop.write(write, Number(ids[0]));
       if (killed || step.kill?.at !== event.type) return;
       killed = true;
       await wait(step.kill.after);
@@ -194,9 +189,10 @@ export class History {
         this.#daemons[step.kill.victim] = this.#run(step.kill.victim);
       }
     });
-    await Promise.race([eraser.exited, acted]);
+    await Promise.race([eraser.exited, acted, ...(deleted ? [deleted] : [])]);
     stop.abort();
     await acted;
+    await deleted;
     if (step.finish) await this.#project.ask('erasure', 'finish');
     const open = [...(await this.#journal.refresh()).erasures.values()].filter(
       (e) => e.phase !== 'completed',
@@ -215,7 +211,30 @@ export class History {
     const now = again.answer.map((e: { id: string }) => e.id);
     expect(now).toEqual(expect.arrayContaining(open.map((e) => e.id)));
     this.#shop.erased(ids.map(Number));
-    this.#expectGone(await this.#shop.gone());
+    await this.#expectGone(await this.#shop.gone());
+  }
+
+  /** As the application does that deletes what was noted, and not what came since. */
+  async #deleteTracked(ids: readonly number[], signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const id of ids) {
+        const rows = await this.#shop.rowsOf(id);
+        if (rows.customers.length > 0 && this.#noted(rows)) await this.#shop.remove(id, rows);
+      }
+      await wait(100, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  #noted(rows: CustomerRows): boolean {
+    const tracked = new Set<string>();
+    for (const erasure of this.#journal.state.erasures.values())
+      for (const { hashes } of erasure.tracked?.rows ?? []) for (const hash of hashes) tracked.add(hash);
+    if (tracked.size === 0) return false;
+    const file = join(this.#project.folder, '.insideout', 'erasure-key.pem');
+    const { hasher } = loadErasureKey(file, { create: false });
+    return Object.entries(rows).every(([table, ids]) =>
+      ids.every((id) => tracked.has(hasher.key(this.#project.topic(table), { id }))),
+    );
   }
 
   /** Calls back for every event of the journal that is new, in order. */
@@ -252,7 +271,7 @@ export class History {
       0,
       checked.answer.map(() => []),
     ]);
-    this.#expectGone(await this.#shop.gone());
+    await this.#expectGone(await this.#shop.gone());
   }
 }
 

@@ -9,6 +9,8 @@ export type Write =
   | { readonly do: 'give'; readonly of: number; readonly to: number }
   | { readonly do: 'join' };
 
+export type CustomerRows = Readonly<Record<'customers' | 'orders' | 'payments', readonly string[]>>;
+
 /** The application's side of an erasure project: who is left, and every value that was one customer's alone. */
 export class Shop {
   readonly #project: ErasureProject;
@@ -86,16 +88,31 @@ export class Shop {
     }
   }
 
-  /** As the application deletes customers itself. */
-  async deleteAll(ids: readonly number[]): Promise<void> {
-    const { client } = this.#project.db;
-    for (const id of ids)
-      await client.query(
-        `with p as (delete from payments using orders o where o.id = order_id and o.customer_id = ${id}),
-           o as (delete from orders where customer_id = ${id}),
-           r as (update reviews set author = 'somebody', email = 'app-' || gen_random_uuid() where customer = ${id})
-         delete from customers where id = ${id}`,
+  /** What the application is to delete of a customer: ids by table. */
+  async rowsOf(customer: number): Promise<CustomerRows> {
+    const { rows } = await this.#project.db.client.query(
+      `select json_build_object('customers', array(select id::text from customers where id = $1),
+         'orders', array(select id::text from orders where customer_id = $1),
+         'payments', array(select p.id::text from payments p join orders o on o.id = order_id where customer_id = $1)) as ids`,
+      [customer],
+    );
+    return JSON.parse(rows[0].ids);
+  }
+
+  /** As the application deletes a customer itself: these rows, unless others came meanwhile or some went. */
+  async remove(customer: number, { orders, payments }: CustomerRows): Promise<void> {
+    try {
+      await this.#project.db.client.query(
+        `with p as (delete from payments using orders o
+             where o.id = order_id and o.customer_id = ${customer} and payments.id = any($2)),
+           o as (delete from orders where customer_id = ${customer} and id = any($1)),
+           r as (update reviews set author = 'somebody', email = 'app-' || gen_random_uuid() where customer = ${customer})
+         delete from customers where id = ${customer}`,
+        [orders, payments],
       );
+    } catch (error) {
+      if ((error as { code?: string }).code !== '23503') throw error;
+    }
   }
 
   /** Values of rows that are not in the database any more. */
