@@ -13,8 +13,8 @@ export const errorCodes = {
   SOURCE_UNREACHABLE: ['backoff', 'Postgres does not answer'],
   SOURCE_AUTH: ['operator', 'Postgres refused the user or the password'],
   SOURCE_WAL_LEVEL: ['operator', 'wal_level is not logical'],
-  SOURCE_PERMISSION: ['operator', 'the role may not replicate or read a table'],
-  SOURCE_PUBLICATION_MISSING: ['operator', 'the publication does not exist'],
+  SOURCE_PERMISSION: ['operator', 'the role may not replicate, read a table or create the publication'],
+  SOURCE_PUBLICATION_MISSING: ['operator', 'the publication does not exist, or leaves out tables or changes'],
   SOURCE_REPLICA_IDENTITY: ['operator', 'a published table has no usable replica identity'],
   SOURCE_SLOT_LOST: [
     'operator',

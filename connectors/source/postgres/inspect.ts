@@ -11,6 +11,8 @@ import {
 } from './catalog.ts';
 import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
+import { readingProblems, schemaProblem } from './privileges.ts';
+import { creationProblem, type Problem, publicationProblem, readPublication } from './publication.ts';
 import { readSlot, type SlotStatus } from './slot.ts';
 import { qualifiedName } from './tables.ts';
 import { TypeCatalog } from './types.ts';
@@ -65,15 +67,19 @@ async function inspectServer(client: pg.Client): Promise<Finding[]> {
 }
 
 async function inspectTables(client: pg.Client, options: PostgresSourceOptions): Promise<Finding[]> {
-  const { rows } = await client.query('select 1 from pg_publication where pubname = $1', [
-    options.publication,
-  ]);
-  const exists = rows.length > 0;
-  const tables = exists
-    ? await publishedTables(client, options.publication)
-    : await namedTables(client, options.tables ?? []);
+  const publication = await readPublication(client, options.publication);
+  const exists = publication !== null;
+  const published = exists ? await publishedTables(client, options.publication) : null;
+  const closed = await schemaProblem(client, published?.map(qualifiedName) ?? options.tables ?? []);
+  if (closed) return [error('role', closed.message, closed.mend)];
+  const tables = published ?? (await namedTables(client, options.tables ?? []));
   const present = new Set(tables.map(qualifiedName));
-  const findings: Finding[] = [publicationFinding(options, exists)];
+  const problem = publication
+    ? publicationProblem(publication, options)
+    : options.tables && (await creationProblem(client, options));
+  const findings: Finding[] = [
+    problem ? error('publication', problem.message, problem.mend) : publicationFinding(options, exists),
+  ];
   for (const name of options.tables ?? [])
     if (!present.has(name))
       findings.push(
@@ -94,7 +100,8 @@ async function inspectTables(client: pg.Client, options: PostgresSourceOptions):
     client,
     tables.flatMap((t) => t.columns.map((c) => c.typeOid)),
   );
-  for (const table of tables) findings.push(...inspectTable(table, types));
+  const reading = await readingProblems(client, tables);
+  for (const table of tables) findings.push(...inspectTable(table, types, reading));
   return findings;
 }
 
@@ -112,18 +119,14 @@ function publicationFinding(options: PostgresSourceOptions, exists: boolean): Fi
   );
 }
 
-function inspectTable(table: CatalogTable, types: TypeCatalog): Finding[] {
+function inspectTable(
+  table: CatalogTable,
+  types: TypeCatalog,
+  reading: ReadonlyMap<string, Problem>,
+): Finding[] {
   const name = qualifiedName(table);
-  const problem = identityProblem(table);
+  const problem = identityProblem(table) ?? reading.get(name);
   if (problem) return [error(`table ${name}`, problem.message, problem.mend)];
-  if (!table.selectable)
-    return [
-      error(
-        `table ${name}`,
-        `The role may not read ${name}.`,
-        `GRANT SELECT ON ${quoteQualified(name)} TO CURRENT_USER;`,
-      ),
-    ];
   const unknown = table.columns.filter((c) => !types.get(c.typeOid)?.known);
   return [
     fine(

@@ -7,8 +7,11 @@ import {
   publishedTables,
   quoteQualified,
 } from './catalog.ts';
-import { quoteIdent, quoteText } from './connection.ts';
+import { quoteIdent } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
+import { readingProblems, schemaProblem } from './privileges.ts';
+import { creationProblem, type Problem, publicationProblem, readPublication } from './publication.ts';
+import { qualifiedName } from './tables.ts';
 
 /**
  * Refuses a database that cannot be captured, before anything is created in it: wal_level, the role, the
@@ -20,11 +23,9 @@ export async function preflight(
 ): Promise<{ tables: CatalogTable[]; create: boolean }> {
   const { rows } = await client.query(
     `select current_setting('wal_level') as wal_level, current_user as "user",
-            (select rolreplication or rolsuper from pg_roles where rolname = current_user) as replication,
-            exists (select from pg_publication where pubname = $1) as published`,
-    [options.publication],
+            (select rolreplication or rolsuper from pg_roles where rolname = current_user) as replication`,
   );
-  const { wal_level, user, replication, published } = rows[0];
+  const { wal_level, user, replication } = rows[0];
   if (wal_level !== 'logical')
     throw refuse(
       'SOURCE_WAL_LEVEL',
@@ -38,17 +39,21 @@ export async function preflight(
       `Run: ALTER ROLE ${quoteIdent(user)} REPLICATION;`,
     );
 
-  const exists = published === 't';
+  const publication = await readPublication(client, options.publication);
+  const exists = publication !== null;
   if (!exists && !options.tables)
     throw refuse(
       'SOURCE_PUBLICATION_MISSING',
       `The publication "${options.publication}" does not exist.`,
       `Run: CREATE PUBLICATION ${quoteIdent(options.publication)} FOR TABLE ...; or list \`tables\` in the source's config, and it is created for them.`,
     );
-  const tables = exists
-    ? await publishedTables(client, options.publication)
-    : await namedTables(client, options.tables ?? []);
-  const present = new Set(tables.map((t) => `${t.schema}.${t.table}`));
+  const incomplete = publication && publicationProblem(publication, options);
+  if (incomplete) throw refuseFor('SOURCE_PUBLICATION_MISSING', [incomplete]);
+  const published = exists ? await publishedTables(client, options.publication) : null;
+  const closed = await schemaProblem(client, published?.map(qualifiedName) ?? options.tables ?? []);
+  if (closed) throw refuseFor('SOURCE_PERMISSION', [closed]);
+  const tables = published ?? (await namedTables(client, options.tables ?? []));
+  const present = new Set(tables.map(qualifiedName));
   const missing = (options.tables ?? []).filter((name) => !present.has(name));
   if (missing.length > 0)
     throw exists
@@ -63,36 +68,22 @@ export async function preflight(
           "Correct `tables` in the source's config; names are written schema.table.",
         );
   const problems = tables.map(identityProblem).filter((p) => p !== null);
-  if (problems.length > 0)
-    throw refuse(
-      'SOURCE_REPLICA_IDENTITY',
-      problems.map((p) => p.message).join(' '),
-      `Run: ${problems.map((p) => p.mend).join(' ')}`,
-    );
-  const unreadable = tables.filter((t) => !t.selectable);
-  if (unreadable.length > 0)
-    throw refuse(
-      'SOURCE_PERMISSION',
-      `The role "${user}" may not read ${unreadable.map((t) => `${t.schema}.${t.table}`).join(', ')}.`,
-      `Run: GRANT SELECT ON ${unreadable.map((t) => quoteQualified(`${t.schema}.${t.table}`)).join(', ')} TO ${quoteIdent(user)};`,
-    );
+  if (problems.length > 0) throw refuseFor('SOURCE_REPLICA_IDENTITY', problems);
+  const unreadable = [...(await readingProblems(client, tables)).values()];
+  if (unreadable.length > 0) throw refuseFor('SOURCE_PERMISSION', unreadable);
+  const uncreatable = exists ? null : await creationProblem(client, options);
+  if (uncreatable) throw refuseFor('SOURCE_PERMISSION', [uncreatable]);
   return { tables, create: !exists };
 }
 
-export async function createPublication(client: pg.Client, options: PostgresSourceOptions): Promise<void> {
-  const tables = (options.tables ?? []).map(quoteQualified).join(', ');
-  await client.query(
-    `CREATE PUBLICATION ${quoteIdent(options.publication)} FOR TABLE ${tables} WITH (publish_via_partition_root = true)`,
-  );
-  await client.query(
-    `COMMENT ON PUBLICATION ${quoteIdent(options.publication)} IS ${quoteText('created by insideout')}`,
-  );
-}
+type Code = ConstructorParameters<typeof InsideoutError>[0];
 
-function refuse(
-  code: ConstructorParameters<typeof InsideoutError>[0],
-  message: string,
-  hint: string,
-): InsideoutError {
-  return new InsideoutError(code, message, { hint });
-}
+const refuse = (code: Code, message: string, hint: string): InsideoutError =>
+  new InsideoutError(code, message, { hint });
+
+const refuseFor = (code: Code, problems: readonly Problem[]): InsideoutError =>
+  refuse(
+    code,
+    problems.map((p) => p.message).join(' '),
+    `Run: ${[...new Set(problems.map((p) => p.mend))].join(' ')}`,
+  );
