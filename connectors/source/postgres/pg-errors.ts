@@ -55,7 +55,7 @@ export function classifyPostgres(error: unknown, attempt: Attempt): InsideoutErr
     return make(
       'SOURCE_PERMISSION',
       `The role "${attempt.user}" lacks a permission while ${attempt.doing}.`,
-      `Run: ALTER ROLE "${attempt.user}" REPLICATION; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "${attempt.user}";`,
+      'Run `insideout doctor`, which prints the statements that grant what a source needs.',
     );
   if (code === '53400' || code === '53300')
     return make(
