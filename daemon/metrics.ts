@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { SourceObserver } from '../connectors/source/pump.ts';
+import type { StoppedTable } from '../connectors/source/source.ts';
 import type { GenerationId } from '../core/view.ts';
 import type { ViewObserver } from '../materializer/apply/observer.ts';
 import type { Health } from './health.ts';
@@ -29,6 +30,11 @@ export class Metrics {
   readonly #committed = this.#gauge(
     'insideout_source_commit_timestamp_seconds',
     'Commit time of the newest durable transaction',
+    ['source'],
+  );
+  readonly #stoppedTables = this.#gauge(
+    'insideout_source_stopped_tables',
+    'Tables of which nothing is captured until an operator acts',
     ['source'],
   );
   readonly #viewRecords = this.#counter(
@@ -107,7 +113,7 @@ export class Metrics {
         this.#lag.set({ ...labels, partition }, lag);
         health.behind(partition, lag);
       },
-      deadLettered: (_topic, code) => this.#deadLetters.inc({ ...labels, code }),
+      deadLettered: ({ error }) => this.#deadLetters.inc({ ...labels, code: error.code }),
       retrying: (error) => {
         this.#retries.inc(labels);
         health.waitsFor(error.message);
@@ -119,6 +125,11 @@ export class Metrics {
         health.revoked(partition);
       },
     };
+  }
+
+  stoppedTables(source: string, tables: readonly StoppedTable[]): void {
+    this.#stoppedTables.set({ source }, tables.length);
+    this.#health.stoppedTables(source, tables);
   }
 
   /** `oldest`: milliseconds since 1970. */

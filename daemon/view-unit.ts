@@ -13,6 +13,7 @@ import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import type { SharedCatalog } from './shared-catalog.ts';
 import { supervise, type Unit } from './supervisor.ts';
+import { logTroubles } from './view-log.ts';
 import { openLog, openStore } from './wiring.ts';
 
 export interface ViewUnitParts {
@@ -61,7 +62,8 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
           run: (entry, open, stop) => {
             const stateOf = () => entryOf(catalog.state, name, entry.generation)?.state;
             const background = () => stateOf() === 'building' && entry.reason === 'rebuild';
-            const observe = metrics.view(name, entry.generation, () => stateOf() === 'active');
+            const { generation } = entry;
+            const observe = metrics.view(name, generation, () => stateOf() === 'active');
             const run = generationUnit(view, entry, {
               config,
               open,
@@ -70,14 +72,14 @@ export function viewUnit(view: ViewDefinition, parts: ViewUnitParts): Unit {
               throttle: new Throttle(() =>
                 background() ? (config.rebuild.maxRecordsPerSecond ?? null) : null,
               ),
-              observe,
+              observe: logTroubles(observe, { logger, view: name, generation }),
             });
             return superviseGeneration(run, {
               logger,
               observe,
               signal: stop,
               view: name,
-              generation: entry.generation,
+              generation,
             });
           },
         });

@@ -18,7 +18,13 @@ export interface ViewObserver {
    * more of it was taken from the Log, and every few seconds while the store is busy.
    */
   behind(at: { topic: string; partition: number; lag: number }): void;
-  deadLettered(topic: string, code: string): void;
+  /** A record was set aside, since it can never be applied. */
+  deadLettered(letter: {
+    readonly topic: string;
+    readonly partition: number;
+    readonly offset: Offset;
+    readonly error: InsideoutError;
+  }): void;
   /** Something that may pass failed, and is tried again; or what it reads is not there yet, and is waited for. */
   retrying(error: InsideoutError): void;
   /** It works. */

@@ -227,7 +227,8 @@ export class PartitionRun {
       await writeDeadLetters(log, failed);
     };
     await this.#untilItWorks(work);
-    for (const { topic, error } of failed) observe.deadLettered(topic, error.code);
+    for (const { topic, partition, record, error } of failed)
+      observe.deadLettered({ topic, partition, offset: record.offset, error });
   }
 
   #untilItWorks<T>(work: () => Promise<T>): Promise<T> {

@@ -19,6 +19,7 @@ afterEach(() => http.close());
 const shop = { kind: 'source', name: 'shop' } as const;
 const card = { kind: 'view', name: 'card' } as const;
 const progress = { topic: 't', partition: 0, records: 5, rows: 4, next: 5, committedAt: 2_000 };
+const broken = new InsideoutError('RECORD_UNDECODABLE', 'A record cannot be decoded.', { hint: 'Look.' });
 const away = new InsideoutError('STORE_UNREACHABLE', 'The store does not answer.', { hint: 'Wait.' });
 
 async function ready(): Promise<{ status: number; reasons: string[] }> {
@@ -117,7 +118,7 @@ describe('probes', () => {
     metrics.source('shop').appended(3, 100);
     const view = metrics.view('card', 1, () => true);
     view.applied({ ...progress, lag: 7 });
-    view.deadLettered('t', 'RECORD_UNDECODABLE');
+    view.deadLettered({ topic: 't', partition: 0, offset: 4, error: broken });
     const text = async () => (await fetch(`${http.url}/metrics`)).text();
     expect(await text()).toContain('insideout_source_records_total{source="shop"} 3');
     expect(await text()).toContain('insideout_view_lag_records{view="card",generation="1",partition="0"} 7');

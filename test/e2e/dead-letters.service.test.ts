@@ -65,6 +65,21 @@ test('a poison record is set aside with its origin and bytes, counted and shown,
       (await insideout('dlq', 'show', topic, '0', String(letter.offset), '--json')).output,
     );
     expect(Buffer.from(shown.value, 'base64').equals(poison)).toBe(true);
+    const told = daemon
+      .output()
+      .split('\n')
+      .filter((line) => line.includes('became a dead letter'));
+    expect(told.map((line) => JSON.parse(line))).toMatchObject([
+      {
+        level: 'warn',
+        view: 't',
+        topic,
+        partition: 0,
+        offset: letter.offset,
+        code: 'RECORD_UNDECODABLE',
+        mend: expect.stringContaining('insideout dlq show'),
+      },
+    ]);
     expect(daemon.output()).not.toContain('this is not Avro');
     expect(await daemon.end('SIGTERM')).toBe(0);
   } finally {

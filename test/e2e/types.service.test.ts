@@ -12,7 +12,7 @@ import type { ColumnType } from '../../core/column.ts';
 import type { Row } from '../../core/value.ts';
 import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
 import type { Log } from '../../log/log.ts';
-import { silentObserver } from '../../materializer/apply/observer.ts';
+import { silentObserver, type ViewObserver } from '../../materializer/apply/observer.ts';
 import { defineView } from '../../materializer/view-definition.ts';
 import { capture, slotOf, tableOf, temporaryLog } from '../support/capture.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -81,7 +81,10 @@ test.each(Object.keys(logs))(
       for (const [kindOf, store] of Object.entries(stores)) {
         const view = defineView({ name: `t_${kindOf}`, from: topic, store: kindOf, columns, key });
         const letters: string[] = [];
-        const observe = { ...silentObserver, deadLettered: (_: string, code: string) => letters.push(code) };
+        const observe: ViewObserver = {
+          ...silentObserver,
+          deadLettered: ({ error }) => void letters.push(error.code),
+        };
         const run = runView({ view, log, store, signal: stop.signal, observe });
         runs.push(run);
         const ended = run.then(

@@ -50,7 +50,7 @@ function start(over: { log?: Log; store?: ViewStore } = {}) {
     store: over.store ?? store,
     backoff: { first: 2, longest: 10 },
     signal: stopping.signal,
-    observe: { ...silentObserver, deadLettered: (_topic, code) => void codes.push(code) },
+    observe: { ...silentObserver, deadLettered: ({ error }) => void codes.push(error.code) },
   }).then(
     () => null,
     (error: unknown) => error as Error,

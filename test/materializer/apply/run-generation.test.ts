@@ -342,7 +342,7 @@ describe('a run', () => {
       ),
     });
     const run = start(shaky, store, {
-      observe: { ...silentObserver, deadLettered: (_topic, code) => void dead.push(code) },
+      observe: { ...silentObserver, deadLettered: ({ error }) => void dead.push(error.code) },
     });
     await until(() => caughtUp(log, store), 'caught up');
     expect(await run.stop()).toBeNull();

@@ -39,7 +39,7 @@ test('a row ends after the time in its column, goes to the view topic all the sa
     store,
     output,
     signal: stopping.signal,
-    observe: { ...silentObserver, deadLettered: (_topic, code) => void dead.push(code) },
+    observe: { ...silentObserver, deadLettered: ({ error }) => void dead.push(error.code) },
   });
   const generation = await store.open(sessions.shape, 1);
   await until(async () => (await generation.checkpoint()).get(`${topic}/0`) === 4, 'applied');
