@@ -67,9 +67,10 @@ async function read(command: Command, topic: string | undefined): Promise<DeadLe
       topic === undefined
         ? (await log.topics()).filter((t) => t.endsWith('.dlq')).map((t) => t.slice(0, -4))
         : [topic];
-    const letters = [];
-    for (const t of topics) letters.push(...(await readDeadLetters(log, t)));
-    return letters;
+    const letters: DeadLetter[][] = [];
+    for (const t of topics) letters.push(await readDeadLetters(log, t));
+    // There may be more of them than a call takes arguments.
+    return letters.flat();
   } finally {
     await log.close();
   }
