@@ -114,6 +114,7 @@ export class Metrics {
         health.behind(partition, lag);
       },
       deadLettered: ({ error }) => this.#deadLetters.inc({ ...labels, code: error.code }),
+      lacking: () => {},
       retrying: (error) => {
         this.#retries.inc(labels);
         health.waitsFor(error.message);

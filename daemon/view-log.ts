@@ -47,6 +47,16 @@ export function logTroubles(
       );
       watch(code, mend);
     },
+    lacking: (at) => {
+      observe.lacking(at);
+      const columns = at.columns.map((c) => `"${c}"`).join(', ');
+      const mend =
+        'Correct the name in the view if it is misspelled; a column that the table got later is null in the records from before.';
+      logger.warn(
+        { view, generation, ...at, mend },
+        `Records of ${at.topic} lack ${columns}, which the view reads as null`,
+      );
+    },
     retrying: (error) => {
       observe.retrying(error);
       if (waiting) return;

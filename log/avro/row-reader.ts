@@ -21,12 +21,16 @@ export type ReadRow = (bytes: Buffer) => Row | null;
 export class RowReader {
   readonly #schemas: SchemaRegistry;
   readonly #columns: Columns;
+  readonly #lacks: ((columns: readonly string[]) => void) | undefined;
+  readonly #lacking = new Set<string>();
   readonly #compiled = new Map<number, ReadRow>();
   readonly #missing = new Map<number, { readonly error: InsideoutError; readonly until: number }>();
 
-  constructor(schemas: SchemaRegistry, columns: Columns) {
+  /** `lacks` is told of wanted columns that a writer does not have, of each once. */
+  constructor(schemas: SchemaRegistry, columns: Columns, lacks?: (columns: readonly string[]) => void) {
     this.#schemas = schemas;
     this.#columns = columns;
+    this.#lacks = lacks;
   }
 
   /** The reader for these bytes, if it was prepared already: the inner loop never waits. */
@@ -42,9 +46,19 @@ export class RowReader {
   async prepare(bytes: Buffer, signal?: AbortSignal): Promise<ReadRow> {
     const id = schemaIdOf(bytes);
     if (id === null) throw undecodable("the bytes do not begin with Confluent's framing");
-    const reader = compileRow(await this.#fetch(id, signal), this.#columns);
+    const schema = await this.#fetch(id, signal);
+    const reader = compileRow(schema, this.#columns);
+    this.#tellLacking(schema);
     this.#compiled.set(id, reader);
     return reader;
+  }
+
+  #tellLacking(schema: AvroSchema): void {
+    if (!this.#lacks) return;
+    const written = new Set((rowFields(schema) ?? []).map(columnOf));
+    const lacking = Object.keys(this.#columns).filter((c) => !written.has(c) && !this.#lacking.has(c));
+    for (const column of lacking) this.#lacking.add(column);
+    if (lacking.length > 0) this.#lacks(lacking);
   }
 
   async #fetch(id: number, signal: AbortSignal | undefined): Promise<AvroSchema> {
@@ -80,13 +94,10 @@ export interface Field {
 export function compileRow(schema: AvroSchema, columns: Columns): ReadRow {
   const fields = fieldsOf(schema);
   if (!fields) throw undecodable('the schema is not a record');
-  const envelope = ['before', 'after', 'op'].every((name) => fields.some((f) => f.name === name));
   const cursor = new Cursor();
-  // A table may have columns of these names, too; only an envelope's hold a record.
-  const read =
-    envelope && holdsRecord(fields.find((f) => f.name === 'after')!.type)
-      ? compileEnvelope(fields, columns)
-      : compileFields(fields, columns, new Map());
+  const read = isEnvelope(fields)
+    ? compileEnvelope(fields, columns)
+    : compileFields(fields, columns, new Map());
   return (bytes) => {
     cursor.start(bytes, headerLength);
     try {
@@ -96,6 +107,19 @@ export function compileRow(schema: AvroSchema, columns: Columns): ReadRow {
       throw error;
     }
   };
+}
+
+/** A table may have columns of these names, too; only an envelope's hold a record. */
+const isEnvelope = (fields: readonly Field[]): boolean =>
+  ['before', 'after', 'op'].every((name) => fields.some((f) => f.name === name)) &&
+  holdsRecord(fields.find((f) => f.name === 'after')!.type);
+
+/** The columns of the rows that a schema tells of, in an envelope or not; null when it is no record's. */
+export function rowFields(schema: AvroSchema): readonly Field[] | null {
+  const fields = fieldsOf(schema);
+  if (!fields || !isEnvelope(fields)) return fields;
+  const inside = fields.flatMap((f) => (Array.isArray(f.type) ? f.type : [f.type]));
+  return inside.map(fieldsOf).find((f) => f !== null) ?? null;
 }
 
 /** Debezium's envelope: the row is in `after`, which is null for a delete. */

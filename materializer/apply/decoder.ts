@@ -20,7 +20,8 @@ export class Decoder {
   readonly #readsStored: boolean;
   readonly #end: EndOf | null;
 
-  constructor(view: ViewDefinition, schemas: SchemaRegistry) {
+  /** `lacks` is told of columns that the view reads and a writer does not have, of each once: they are null. */
+  constructor(view: ViewDefinition, schemas: SchemaRegistry, lacks?: (columns: readonly string[]) => void) {
     const { shape, keyFrom } = view;
     this.#view = view;
     this.#end = endOf(shape);
@@ -30,7 +31,17 @@ export class Decoder {
     const keyTypes: Record<string, Columns[string]> = {};
     for (const [name, source] of this.#keyColumns) keyTypes[source] = shape.columns[name]!;
     this.#keys = new RowReader(schemas, keyTypes);
-    this.#rows = new RowReader(schemas, view.reads);
+    this.#rows = new RowReader(
+      schemas,
+      view.reads,
+      lacks && ((columns) => this.#tellLacking(columns, lacks)),
+    );
+  }
+
+  #tellLacking(columns: readonly string[], lacks: (columns: readonly string[]) => void): void {
+    // Under the view's names the key is not read from the row.
+    const read = this.#readsStored ? columns.filter((c) => !this.#view.shape.key.includes(c)) : columns;
+    if (read.length > 0) lacks(read);
   }
 
   /** True when `decode` can work without waiting for a schema. */

@@ -25,6 +25,8 @@ export interface ViewObserver {
     readonly offset: Offset;
     readonly error: InsideoutError;
   }): void;
+  /** Records of the topic do not have columns that the view reads, and so they are null; each is told once. */
+  lacking(at: { readonly topic: string; readonly columns: readonly string[] }): void;
   /** Something that may pass failed, and is tried again; or what it reads is not there yet, and is waited for. */
   retrying(error: InsideoutError): void;
   /** It works. */
@@ -38,6 +40,7 @@ export const silentObserver: ViewObserver = {
   applied: () => {},
   behind: () => {},
   deadLettered: () => {},
+  lacking: () => {},
   retrying: () => {},
   recovered: () => {},
   assigned: () => {},

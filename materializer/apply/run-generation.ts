@@ -121,9 +121,9 @@ class GenerationRun {
   constructor(options: RunGenerationOptions, encoder: ViewTopicEncoder | null) {
     this.#options = options;
     this.#encoder = encoder;
-    this.#decoder = new Decoder(options.view, options.log.schemas);
+    const { log, input: topic, observe } = options;
+    this.#decoder = new Decoder(options.view, log.schemas, (columns) => observe.lacking({ topic, columns }));
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
-    const { log, input: topic } = options;
     this.#lag = new LagWatch({ log, topic, runs: () => this.#runs.values() });
   }
 

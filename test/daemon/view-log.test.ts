@@ -80,3 +80,21 @@ test('what is waited for is told once, and when it is there; a topic that is yet
   ]);
   expect(passed).toEqual(['recovered', 'STORE_UNREACHABLE', 'STORE_UNREACHABLE', 'recovered', 'LOG_TOPIC']);
 });
+
+test('columns that the records do not have are named with the mend', () => {
+  const { observe, lines } = observed();
+  observe.lacking({ topic: 'shop.public.t', columns: ['nmae', 'agee'] });
+  expect(lines).toEqual([
+    [
+      'warn',
+      {
+        view: 'card',
+        generation: 2,
+        topic: 'shop.public.t',
+        columns: ['nmae', 'agee'],
+        mend: expect.stringContaining('misspelled'),
+      },
+      'Records of shop.public.t lack "nmae", "agee", which the view reads as null',
+    ],
+  ]);
+});
