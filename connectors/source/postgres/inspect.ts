@@ -2,18 +2,13 @@ import type pg from 'pg';
 import { isInsideoutError, toInsideoutError } from '../../../core/errors.ts';
 import { error, failed, fine, warning } from '../findings.ts';
 import type { Finding } from '../source.ts';
-import {
-  type CatalogTable,
-  identityProblem,
-  namedTables,
-  publishedTables,
-  quoteQualified,
-} from './catalog.ts';
+import { type CatalogTable, namedTables, publishedTables, quoteQualified } from './catalog.ts';
 import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { readingProblems, schemaProblem } from './privileges.ts';
 import { creationProblem, type Problem, publicationProblem, readPublication } from './publication.ts';
 import { readSlot, type SlotStatus } from './slot.ts';
+import { identityProblem, uncapturedColumns } from './table-problems.ts';
 import { qualifiedName } from './tables.ts';
 import { TypeCatalog } from './types.ts';
 
@@ -141,6 +136,9 @@ function inspectTable(
         `column ${name}.${c.name}`,
         `The type ${types.get(c.typeOid)?.name ?? c.typeOid} is not known; its values travel as their text.`,
       ),
+    ),
+    ...[...uncapturedColumns(table)].map(([column, { message, mend }]) =>
+      warning(`column ${name}.${column}`, message, mend),
     ),
   ];
 }

@@ -1,16 +1,11 @@
 import type pg from 'pg';
 import { InsideoutError } from '../../../core/errors.ts';
-import {
-  type CatalogTable,
-  identityProblem,
-  namedTables,
-  publishedTables,
-  quoteQualified,
-} from './catalog.ts';
+import { type CatalogTable, namedTables, publishedTables, quoteQualified } from './catalog.ts';
 import { quoteIdent } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { readingProblems, schemaProblem } from './privileges.ts';
 import { creationProblem, type Problem, publicationProblem, readPublication } from './publication.ts';
+import { identityProblem } from './table-problems.ts';
 import { qualifiedName } from './tables.ts';
 
 /**

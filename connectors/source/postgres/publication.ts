@@ -72,16 +72,20 @@ export async function creationProblem(
   if (reasons.length === 0) return null;
   return {
     message: `The publication "${options.publication}" does not exist, and the role "${user}" ${reasons.join(' and ')}.`,
-    mend: `${statement(options)} -- as a superuser, or as the tables' owner with CREATE on the database`,
+    mend: `${await statement(client, options)} -- as a superuser, or as the tables' owner with CREATE on the database`,
   };
 }
 
 export async function createPublication(client: pg.Client, options: PostgresSourceOptions): Promise<void> {
-  await client.query(statement(options));
+  await client.query(await statement(client, options));
   await client.query(
     `COMMENT ON PUBLICATION ${quoteIdent(options.publication)} IS ${quoteText('created by insideout')}`,
   );
 }
 
-const statement = ({ publication, tables }: PostgresSourceOptions): string =>
-  `CREATE PUBLICATION ${quoteIdent(publication)} FOR TABLE ${(tables ?? []).map(quoteQualified).join(', ')} WITH (publish_via_partition_root = true);`;
+/** Generated columns that are stored are published where Postgres can, from version 18 on. */
+async function statement(client: pg.Client, { publication, tables }: PostgresSourceOptions): Promise<string> {
+  const { rows } = await client.query(`select current_setting('server_version_num')::int >= 180000 as can`);
+  const generated = rows[0].can === 't' ? ', publish_generated_columns = stored' : '';
+  return `CREATE PUBLICATION ${quoteIdent(publication)} FOR TABLE ${(tables ?? []).map(quoteQualified).join(', ')} WITH (publish_via_partition_root = true${generated});`;
+}

@@ -96,7 +96,7 @@ describe('a role with the rights that docs/operations.md lists', () => {
 
   test('captures all kinds of changes, once an owner of the tables has run the statement that doctor and the start print', async () => {
     const message = `The publication "insideout_shop" does not exist, and the role "${role}" may not create it in the database "${db.name}" and does not own public.t.`;
-    const mend = `CREATE PUBLICATION "insideout_shop" FOR TABLE "public"."t" WITH (publish_via_partition_root = true); -- as a superuser, or as the tables' owner with CREATE on the database`;
+    const mend = `CREATE PUBLICATION "insideout_shop" FOR TABLE "public"."t" WITH (publish_via_partition_root = true, publish_generated_columns = stored); -- as a superuser, or as the tables' owner with CREATE on the database`;
     expect(await wrong({ url })).toEqual([
       { check: 'publication', ok: false, severity: 'error', message, mend },
     ]);
