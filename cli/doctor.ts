@@ -1,11 +1,18 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
-import { failed, fine, warning } from '../connectors/source/findings.ts';
+import { error, failed, fine, warning } from '../connectors/source/findings.ts';
 import type { Finding } from '../connectors/source/source.ts';
 import { toInsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
-import { inspectSource, missingFile, openLog, openStore, sourceGap } from '../daemon/wiring.ts';
+import {
+  inspectSource,
+  missingFile,
+  openLog,
+  openStore,
+  sourceGap,
+  stoppedTables,
+} from '../daemon/wiring.ts';
 import type { Log } from '../log/log.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import { config, globals } from './context.ts';
@@ -47,6 +54,14 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
         // A database that does not answer is told of by its own finding.
         const gap = await sourceGap(loaded, name, log).catch(() => null);
         if (gap) findings.push(failed(`source ${name}: slot and Log`, gap));
+        for (const { table, message, mend } of await stoppedTables(name, log))
+          findings.push(
+            error(
+              `source ${name}: stopped table ${table}`,
+              `Nothing of ${table} is captured. ${message}`,
+              mend,
+            ),
+          );
       }
       const missing = loaded.views.map((v) => rootTopic(loaded.views, v)).filter((t) => !topics.includes(t));
       for (const topic of new Set(missing))

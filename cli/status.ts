@@ -12,12 +12,14 @@ export function statusCommand(): Command {
     .action(async (_options: object, command: Command) => {
       const status = await readStatus(await config(command));
       report(globals(command).json, status, () => human(status));
-      if (status.logError || [...status.sources, ...status.views].some((s) => s.error))
-        process.exitCode = status.sources.some(mustBeMended) ? exit.operator : exit.failed;
+      if (status.sources.some(mustBeMended)) process.exitCode = exit.operator;
+      else if (status.logError || [...status.sources, ...status.views].some((s) => s.error))
+        process.exitCode = exit.failed;
     });
 }
 
-const mustBeMended = ({ code }: SourceStatus): boolean => code !== null && errorCodes[code][0] === 'operator';
+const mustBeMended = ({ code, stoppedTables }: SourceStatus): boolean =>
+  stoppedTables.length > 0 || (code !== null && errorCodes[code][0] === 'operator');
 
 function human(status: Status): string {
   const parts: string[] = [];
@@ -34,7 +36,11 @@ function human(status: Status): string {
         ]),
       ),
     );
-  for (const s of status.sources) if (s.error) parts.push(`SOURCE ${s.name}  ${s.error}\n  mend: ${s.mend}`);
+  for (const s of status.sources) {
+    if (s.error) parts.push(`SOURCE ${s.name}  ${s.error}\n  mend: ${s.mend}`);
+    for (const t of s.stoppedTables)
+      parts.push(`TABLE ${t.table} of ${s.name} is stopped  ${t.message}\n  mend: ${t.mend}`);
+  }
   if (status.logError) parts.push(`LOG  ${status.logError}`);
   if (status.topics.length > 0)
     parts.push(
@@ -43,6 +49,7 @@ function human(status: Status): string {
         status.topics.map((t) => [t.name, t.partitions, t.records]),
       ),
     );
+  const stopped = new Set(status.sources.flatMap((s) => s.stoppedTables.map((t) => t.topic)));
   if (status.views.length > 0)
     parts.push(
       table(
@@ -53,7 +60,7 @@ function human(status: Status): string {
           v.generation ?? '-',
           v.lag ?? '-',
           v.deadLetters ?? '-',
-          state(v),
+          state(v, stopped),
         ]),
       ),
     );
@@ -64,8 +71,9 @@ function human(status: Status): string {
   return parts.join('\n\n') || 'the config is empty';
 }
 
-function state(view: ViewStatus): string {
+function state(view: ViewStatus, stopped: ReadonlySet<string>): string {
   if (view.error !== null) return view.error;
+  if (stopped.has(view.topic)) return 'its table is stopped';
   if (view.generation === null) return 'not built yet';
   if (view.lag === null) return 'lag unknown';
   return view.lag === 0 ? 'caught up' : 'behind';

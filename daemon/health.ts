@@ -1,3 +1,4 @@
+import type { StoppedTable } from '../connectors/source/source.ts';
 import type { GenerationId } from '../core/view.ts';
 import { GenerationHealth } from './generation-health.ts';
 
@@ -34,6 +35,13 @@ export interface OpenErasures {
   readonly lastError: string | null;
 }
 
+/** A table of which nothing is captured until an operator acts. */
+export interface Stopped {
+  readonly source: string;
+  readonly table: string;
+  readonly reason: string;
+}
+
 /**
  * What the probes answer from. Ready means that the work goes on: the slot is being read, and every view has
  * caught up or is catching up. That the process runs is `/healthz`'s question alone.
@@ -42,6 +50,7 @@ export class Health {
   readonly #units = new Map<string, Unit>();
   readonly #now: () => number;
   #erasures: OpenErasures | null = null;
+  readonly #stopped = new Map<string, readonly Stopped[]>();
 
   constructor(now: () => number = Date.now) {
     this.#now = now;
@@ -69,6 +78,18 @@ export class Health {
   connected(source: string, active: boolean): void {
     const unit = this.#units.get(`source ${source}`);
     if (unit) unit.connected = active;
+  }
+
+  stoppedTables(source: string, tables: readonly StoppedTable[]): void {
+    this.#stopped.set(
+      source,
+      tables.map(({ table, message }) => ({ source, table, reason: message })),
+    );
+  }
+
+  /** They make nothing unready: all other tables go on, and starting again would only stop them as well. */
+  get stopped(): readonly Stopped[] {
+    return [...this.#stopped.values()].flat();
   }
 
   /** A generation of the view is run, from here on under this. Only the one that readers see makes it unready. */

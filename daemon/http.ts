@@ -20,9 +20,13 @@ export function serveHttp(
   app.get('/healthz', (c) => c.json({ ok: true }));
   app.get('/readyz', (c) => {
     const waitingFor = parts.health.notReady();
-    const { erasures } = parts.health;
+    const { erasures, stopped } = parts.health;
     const ready = waitingFor.length === 0;
-    return c.json({ ready, waitingFor, ...(erasures ? { erasures } : {}) }, ready ? 200 : 503);
+    const stoppedTables = stopped.length > 0 ? { stoppedTables: stopped } : {};
+    return c.json(
+      { ready, waitingFor, ...stoppedTables, ...(erasures ? { erasures } : {}) },
+      ready ? 200 : 503,
+    );
   });
   app.get('/metrics', async (c) =>
     c.body(await parts.metrics.registry.metrics(), 200, {

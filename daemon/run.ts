@@ -86,6 +86,7 @@ function sourceUnit(name: string, options: DaemonOptions, metrics: Metrics): Uni
       );
       options.hooks.onTableStopped?.(table, error);
     },
+    onStoppedTables: (tables) => metrics.stoppedTables(name, tables),
   };
   return {
     kind: 'source',

@@ -1,4 +1,5 @@
 import type { ViewStore } from '../connectors/sink/view-store.ts';
+import type { StoppedTable } from '../connectors/source/source.ts';
 import { type ErrorCode, type InsideoutError, toInsideoutError } from '../core/errors.ts';
 import { formatLsn } from '../core/lsn.ts';
 import { type Checkpoint, parsePartitionKey } from '../core/position.ts';
@@ -10,7 +11,7 @@ import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { type ErasuresStatus, readErasuresStatus } from './erasures-status.ts';
 import { missingLog } from './existing.ts';
-import { missingFile, openLog, openStore, sourceGap, sourceSlot } from './wiring.ts';
+import { missingFile, openLog, openStore, sourceGap, sourceSlot, stoppedTables } from './wiring.ts';
 
 export interface SourceStatus {
   readonly name: string;
@@ -24,6 +25,8 @@ export interface SourceStatus {
   /** Code and mend of the error; null without one. */
   readonly code: ErrorCode | null;
   readonly mend: string | null;
+  /** Tables of which nothing is captured until an operator acts; empty also when the Log cannot tell. */
+  readonly stoppedTables: readonly StoppedTable[];
 }
 
 export interface TopicStatus {
@@ -87,7 +90,7 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
     });
     const views = await readViews({ log });
     const opened = log;
-    const checked = await Promise.all(sources.map((source) => withGap(config, source, opened)));
+    const checked = await Promise.all(sources.map((source) => withLog(config, source, opened)));
     const erasures = await readErasuresStatus(log, config.namespace);
     return { sources: checked, topics, views, logError: null, erasures };
   } catch (error) {
@@ -115,6 +118,7 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
       ...rest,
       confirmedLsn: confirmedLsn === null ? null : formatLsn(confirmedLsn),
       ...told(null),
+      stoppedTables: [],
     };
   } catch (error) {
     return {
@@ -126,6 +130,7 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
       retainedBytes: null,
       walStatus: null,
       ...told(toInsideoutError(error)),
+      stoppedTables: [],
     };
   }
 }
@@ -136,10 +141,14 @@ const told = (error: InsideoutError | null): Pick<SourceStatus, 'error' | 'code'
   mend: error?.hint ?? null,
 });
 
-async function withGap(config: CheckedConfig, source: SourceStatus, log: Log): Promise<SourceStatus> {
-  if (source.error !== null || !source.exists) return source;
-  const gap = await sourceGap(config, source.name, log).catch(toInsideoutError);
-  return gap ? { ...source, ...told(gap) } : source;
+/** What the Log knows of the source as well. */
+async function withLog(config: CheckedConfig, source: SourceStatus, log: Log): Promise<SourceStatus> {
+  const nothingToCompare = source.error !== null || !source.exists;
+  const [gap, stopped] = await Promise.all([
+    nothingToCompare ? null : sourceGap(config, source.name, log).catch(toInsideoutError),
+    stoppedTables(source.name, log),
+  ]);
+  return { ...source, ...(gap && told(gap)), stoppedTables: stopped };
 }
 
 async function readView(

@@ -3,6 +3,7 @@ import type { ViewStore } from '../connectors/sink/view-store.ts';
 import type { BarrierEmitter } from '../connectors/source/barriers.ts';
 import type { SourceEraser } from '../connectors/source/erasure.ts';
 import { postgresBarriers } from '../connectors/source/postgres/barrier-emitter.ts';
+import { CaptureState } from '../connectors/source/postgres/capture-state.ts';
 import { withClient } from '../connectors/source/postgres/connection.ts';
 import { consistencyToken } from '../connectors/source/postgres/consistency-token.ts';
 import { postgresEraser } from '../connectors/source/postgres/erase.ts';
@@ -10,7 +11,7 @@ import { inspect as inspectPostgres } from '../connectors/source/postgres/inspec
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
 import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';
 import { findSlotGap } from '../connectors/source/postgres/slot-gap.ts';
-import type { Finding, Source } from '../connectors/source/source.ts';
+import type { Finding, Source, StoppedTable } from '../connectors/source/source.ts';
 import type { Token } from '../connectors/source/token.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Log } from '../log/log.ts';
@@ -42,7 +43,10 @@ export function missingFile(part: { readonly kind: string; readonly path?: strin
   return part.path !== undefined && !existsSync(part.path) ? part.path : null;
 }
 
-export type SourceHooks = Pick<PostgresSourceOptions, 'onProgress' | 'onTableStopped' | 'resnapshot'>;
+export type SourceHooks = Pick<
+  PostgresSourceOptions,
+  'onProgress' | 'onTableStopped' | 'onStoppedTables' | 'resnapshot'
+>;
 
 export async function makeSource(
   config: CheckedConfig,
@@ -63,6 +67,10 @@ export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boo
 /** Why changes are missing between what the Log holds and where the slot begins; null when none are. */
 export const sourceGap = (config: CheckedConfig, name: string, log: Log): Promise<InsideoutError | null> =>
   findSlotGap(sourceOptions(config, name), log);
+
+/** Tables of a source of which nothing is captured until an operator acts, as the Log has it. */
+export const stoppedTables = async (name: string, log: Log): Promise<StoppedTable[]> =>
+  (await CaptureState.read(log, name)).stopped;
 
 /** Erases subjects in the source's database. */
 export const sourceEraser = (config: CheckedConfig, name: string): SourceEraser =>

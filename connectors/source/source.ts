@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../../core/errors.ts';
 import type { Lsn } from '../../core/lsn.ts';
 import type { LogRecord } from '../../log/log.ts';
 import type { Barrier } from './barriers.ts';
@@ -48,6 +49,17 @@ export interface SnapshotProgress {
   /** An estimate; null when there is none. */
   readonly estimatedRows: number | null;
   readonly done: boolean;
+}
+
+/** A table of which nothing is captured until an operator acts; it is read again when its source starts after that. */
+export interface StoppedTable {
+  /** `schema.table`. */
+  readonly table: string;
+  readonly topic: string;
+  /** Why, and what mends it. */
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly mend: string;
 }
 
 /** One thing that was looked at in a source, and how to mend it when it is not well. */

@@ -1,6 +1,9 @@
+import type { InsideoutError } from '../../../core/errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../../core/lsn.ts';
 import type { Log } from '../../../log/log.ts';
 import { readToEnd } from '../../../log/read-to-end.ts';
+import type { StoppedTable } from '../source.ts';
+import { topicOf } from './avro-schema.ts';
 
 /**
  * How far a table is: `snapshot` while it is read for the first time, `done` when everything of it is in the
@@ -21,7 +24,11 @@ interface TableState {
   readonly phase: TablePhase;
   /** Null until the first change of a table that is captured without a snapshot. */
   readonly keys: TableKeys | null;
+  /** Why it is stopped; null also when it only waits to be read again. */
+  readonly refused: Refused | null;
 }
+
+type Refused = Pick<StoppedTable, 'code' | 'message' | 'mend'>;
 
 /**
  * What the source must remember between runs, kept in the Log itself (topic `__insideout.<source>`, compacted,
@@ -29,6 +36,7 @@ interface TableState {
  */
 export class CaptureState {
   readonly #log: Log;
+  readonly #source: string;
   readonly #topic: string;
   readonly #tables: Map<string, TableState>;
 
@@ -36,12 +44,13 @@ export class CaptureState {
 
   private constructor(parts: {
     log: Log;
-    topic: string;
+    source: string;
     tables: Map<string, TableState>;
     exists: boolean;
   }) {
     this.#log = parts.log;
-    this.#topic = parts.topic;
+    this.#source = parts.source;
+    this.#topic = stateTopic(parts.source);
     this.#tables = parts.tables;
     this.#exists = parts.exists;
   }
@@ -52,7 +61,7 @@ export class CaptureState {
     const tables = new Map<string, TableState>();
     const exists = (await log.partitions([topic])).has(topic);
     if (exists) await readAll(log, topic, tables);
-    return new CaptureState({ log, topic, tables, exists });
+    return new CaptureState({ log, source, tables, exists });
   }
 
   /** To be awaited before anything is set. */
@@ -80,15 +89,36 @@ export class CaptureState {
     return [...this.#tables.values()].some(({ phase }) => phase === 'done');
   }
 
-  /** Durable when it resolves. */
+  /** The tables that an operator must see to; not those that only wait to be read again. */
+  get stopped(): StoppedTable[] {
+    return [...this.#tables].flatMap(([table, { refused }]) => {
+      const dot = table.indexOf('.');
+      const topic = topicOf(this.#source, table.slice(0, dot), table.slice(dot + 1));
+      return refused ? [{ table, topic, ...refused }] : [];
+    });
+  }
+
+  /** A table that is set to `stopped` is read again at the next chance. Durable when it resolves. */
   async set(tables: readonly string[], phase: 'snapshot' | 'stopped'): Promise<void> {
-    const changed = tables.filter((name) => this.get(name) !== phase);
-    await this.#write(new Map(changed.map((name) => [name, { phase, keys: null }])));
+    const changed = tables.filter((name) => {
+      const known = this.#tables.get(name);
+      return known?.phase !== phase || known.refused !== null;
+    });
+    await this.#write(new Map(changed.map((name) => [name, { phase, keys: null, refused: null }])));
+  }
+
+  /** Nothing more of the table is captured until the error is mended and the source starts. Durable when it resolves. */
+  async refuse(table: string, { code, message, hint }: InsideoutError): Promise<void> {
+    if (this.#tables.get(table)?.refused?.message === message) return;
+    const refused = { code, message, mend: hint };
+    await this.#write(new Map([[table, { phase: 'stopped', keys: null, refused }]]));
   }
 
   /** Everything of these tables is in the Log, under these keys. Durable when it resolves. */
   async done(tables: ReadonlyMap<string, TableKeys | null>): Promise<void> {
-    await this.#write(new Map([...tables].map(([name, keys]) => [name, { phase: 'done', keys }])));
+    await this.#write(
+      new Map([...tables].map(([name, keys]) => [name, { phase: 'done', keys, refused: null }])),
+    );
   }
 
   async #write(states: ReadonlyMap<string, TableState>): Promise<void> {
@@ -114,20 +144,21 @@ async function readAll(log: Log, topic: string, tables: Map<string, TableState>)
       if (key && value) tables.set(key.toString(), parse(value.toString()));
 }
 
-const format = ({ phase, keys }: TableState): string =>
+const format = ({ phase, keys, refused }: TableState): string =>
   JSON.stringify(
     phase === 'done'
       ? { phase, keys: keys && { shape: keys.keyShape, since: formatLsn(keys.since) } }
-      : { phase },
+      : { phase, ...(refused ? { refused } : {}) },
   );
 
 /** A table of which nobody knows how its keys were written is read again. */
 function parse(text: string): TableState {
-  const { phase, keys } = JSON.parse(text) as {
+  const { phase, keys, refused } = JSON.parse(text) as {
     phase: TablePhase;
     keys?: { shape: string; since: string } | null;
+    refused?: Refused;
   };
-  if (phase !== 'done') return { phase, keys: null };
-  if (keys === undefined) return { phase: 'stopped', keys: null };
-  return { phase, keys: keys && { keyShape: keys.shape, since: parseLsn(keys.since) } };
+  if (phase !== 'done') return { phase, keys: null, refused: refused ?? null };
+  if (keys === undefined) return { phase: 'stopped', keys: null, refused: null };
+  return { phase, refused: null, keys: keys && { keyShape: keys.shape, since: parseLsn(keys.since) } };
 }

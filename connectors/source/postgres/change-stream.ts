@@ -63,6 +63,7 @@ export class PostgresChangeStream implements ChangeStream {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SourceBatch> {
     const { options, start, signal } = this.#parts;
+    this.#tellStopped();
     try {
       if (start.snapshot.length > 0) yield* this.#snapshot();
       await start.created?.release();
@@ -136,6 +137,7 @@ export class PostgresChangeStream implements ChangeStream {
         await this.#stop(table);
         continue;
       }
+      await this.#accepted(table);
       if (start.truncateFirst.has(qualifiedName(table))) {
         const batch = new RecordBatch();
         batch.truncate(table, await tables.truncateSchemaId(), origin);
@@ -218,12 +220,27 @@ export class PostgresChangeStream implements ChangeStream {
   /** Remembered before any later change is acknowledged, so that the table is read again once it may go on. */
   async #stop(table: PreparedTable): Promise<PreparedTable> {
     const name = qualifiedName(table);
-    await this.#parts.state.set([name], 'stopped');
     if (table.stopped && !this.#stopped.has(name)) {
+      await this.#parts.state.refuse(name, table.stopped);
       this.#stopped.set(name, table.stopped);
+      this.#tellStopped();
       this.#parts.options.onTableStopped?.(name, table.stopped);
     }
     return table;
+  }
+
+  /** A table that was stopped, and is read now. */
+  async #accepted(table: PreparedTable): Promise<void> {
+    const { state } = this.#parts;
+    const name = qualifiedName(table);
+    if (!state.stopped.some((t) => t.table === name)) return;
+    await state.set([name], 'stopped');
+    this.#tellStopped();
+  }
+
+  #tellStopped(): void {
+    const { options, state } = this.#parts;
+    options.onStoppedTables?.(state.stopped);
   }
 
   async #client(): Promise<pg.Client> {

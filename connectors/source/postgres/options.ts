@@ -1,4 +1,4 @@
-import type { SnapshotProgress } from '../source.ts';
+import type { SnapshotProgress, StoppedTable } from '../source.ts';
 
 /** How a Postgres database is captured. */
 export interface PostgresSourceOptions {
@@ -30,6 +30,8 @@ export interface PostgresSourceOptions {
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
   /** Called once when a table has to be left out, with the error that says why and what mends it. */
   readonly onTableStopped?: ((table: string, error: Error) => void) | undefined;
+  /** Called with the tables that are left out, when the source begins and whenever others are. */
+  readonly onStoppedTables?: ((tables: readonly StoppedTable[]) => void) | undefined;
 }
 
 export const defaultPartitions = 4;

@@ -73,8 +73,11 @@ async function prepare(
     }
   }
   const names = tables.map(qualifiedName);
+  // What is not captured any more needs no mend.
+  const dropped = state.stopped.map((t) => t.table).filter((name) => !names.includes(name));
   const unknown = names.filter((name) => state.get(name) === null);
   try {
+    await state.set(dropped, 'stopped');
     if (anew) await watermark.set(created?.consistentLsn ?? slot.confirmedLsn ?? 0n);
     if (options.snapshot === 'never') await state.done(new Map(unknown.map((name) => [name, null])));
   } catch (error) {

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type InsideoutError, isInsideoutError } from '../../../core/errors.ts';
+import { InsideoutError, isInsideoutError } from '../../../core/errors.ts';
 import { registerTruncate } from '../../../log/avro/truncate-record.ts';
 import type { Log } from '../../../log/log.ts';
 import { type KeyColumn, keySchema, keyShape, topicOf, valueSchema } from './avro-schema.ts';
@@ -104,7 +104,7 @@ export class Tables {
       };
     } catch (error) {
       if (!isInsideoutError(error, 'SCHEMA_INCOMPATIBLE')) throw error;
-      return { encoder: new TableEncoder(columns, 0, 0), keyShape: '', stopped: error };
+      return { encoder: new TableEncoder(columns, 0, 0), keyShape: '', stopped: untilRestart(error) };
     }
   }
 
@@ -122,3 +122,10 @@ export class Tables {
     for (const topic of unknown) this.#partitionCounts.set(topic, counts.get(topic) ?? this.#partitions);
   }
 }
+
+/** Schemas are registered when a source starts, so the mend of one that was refused ends there. */
+const untilRestart = ({ code, message, hint, cause }: InsideoutError): InsideoutError =>
+  new InsideoutError(code, message, {
+    hint: `${hint} Then start the source again: the table is read again, and its earlier rows go first.`,
+    cause,
+  });
