@@ -114,8 +114,8 @@ const stores = (loaded: CheckedConfig): Promise<Finding[]>[] =>
     try {
       const opened = await openStore(loaded, name);
       try {
-        await opened.ping();
-        return [fine(`store ${name}`, 'The store answers.')];
+        await opened.check();
+        return [fine(`store ${name}`, 'The store answers and can be written to.')];
       } finally {
         await opened.close();
       }

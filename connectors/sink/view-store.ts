@@ -41,8 +41,11 @@ export interface ViewStore {
    */
   drop(view: string, id: GenerationId): Promise<void>;
 
-  /** Resolves when the store answers. */
-  ping(): Promise<void>;
+  /**
+   * Resolves when the store answers and takes what views write, as far as that can be seen without one: of this
+   * account, with the room and the settings that it has now. Nothing stays of it.
+   */
+  check(): Promise<void>;
 
   /**
    * Makes the store's own files forget what was deleted, as far as can be done from here. Null when the bytes are

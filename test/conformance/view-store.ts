@@ -269,7 +269,7 @@ export function viewStoreConformance(
       expect(await store.generations('nobody')).toEqual([]);
       expect(await store.active('nobody')).toBeNull();
       await store.drop('nobody', 1);
-      await store.ping();
+      await store.check();
     });
 
     test('a generation that does not exist is not promoted', async () => {

@@ -39,7 +39,7 @@ export function faulty(store: ViewStore, plan: Plan): ViewStore {
     promote: (moves) => store.promote(moves),
     withdraw: (view, id) => store.withdraw(view, id),
     drop: (view, id) => store.drop(view, id),
-    ping: () => store.ping(),
+    check: () => store.check(),
     scrub: () => store.scrub(),
     files: () => store.files(),
     close: () => store.close(),

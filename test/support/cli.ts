@@ -12,11 +12,18 @@ export interface RunningCli {
   readonly exited: Promise<number | null>;
 }
 
+export interface CliOptions {
+  readonly cwd: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Runs it as an account without rights, when this one may do everything. */
+  readonly unprivileged?: boolean;
+}
+
+/** What no file belongs to: https://en.wikipedia.org/wiki/Nobody_(username) */
+const nobody = { uid: 65_534, gid: 65_534 };
+
 /** The command line as a process of its own. */
-export function startCli(
-  args: readonly string[],
-  options: { cwd: string; env?: NodeJS.ProcessEnv },
-): RunningCli {
+export function startCli(args: readonly string[], options: CliOptions): RunningCli {
   const child = spawn(
     process.execPath,
     ['--import', `${root}node_modules/tsx/dist/loader.mjs`, `${root}cli/main.ts`, ...args],
@@ -24,6 +31,7 @@ export function startCli(
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      ...(options.unprivileged && process.getuid?.() === 0 ? nobody : {}),
     },
   );
   let output = '';
@@ -48,7 +56,7 @@ export function startCli(
 /** One command from beginning to end; one that has not ended after a minute is killed, with the code null. */
 export async function runCli(
   args: readonly string[],
-  options: { cwd: string; env?: NodeJS.ProcessEnv },
+  options: CliOptions,
 ): Promise<{ code: number | null; output: string; seconds: number }> {
   const began = Date.now();
   const cli = startCli(args, options);

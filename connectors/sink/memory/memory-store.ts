@@ -38,7 +38,7 @@ export function openMemoryStore(options: { readonly now?: () => number } = {}): 
       generations.get(view)?.get(id)?.end();
       generations.get(view)?.delete(id);
     },
-    ping: async () => {},
+    check: async () => {},
     scrub: async () => null,
     files: () => [],
     close: async () => {},

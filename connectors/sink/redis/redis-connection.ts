@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import type { InsideoutError } from '../../../core/errors.ts';
-import { classifyRedis, replyCode } from './redis-errors.ts';
+import { classifyRedis, noDatabase, replyCode } from './redis-errors.ts';
 import type { Script } from './redis-scripts.ts';
 
 const connectTimeoutMs = 5_000;
@@ -16,6 +16,8 @@ const longestPauseMs = 2_000;
 export class RedisConnection {
   readonly #redis: Redis;
   readonly #server: string;
+  /** Why this connection is not in the database of the url; the client itself would go on in database 0. */
+  #unselected: unknown = null;
   /** Why there is no connection; says more than the failure of the command that met none. */
   #lost: unknown = null;
 
@@ -32,8 +34,13 @@ export class RedisConnection {
       retryStrategy: (attempts) => Math.min(50 * 2 ** attempts, longestPauseMs),
     });
     this.#server = `${this.#redis.options.host}:${this.#redis.options.port}`;
+    checkQuietly(this.#redis);
+    this.#redis.on('connect', () => {
+      this.#unselected = null;
+    });
     this.#redis.on('error', (error) => {
       this.#lost = error;
+      if ((error as { command?: { name?: unknown } }).command?.name === 'select') this.#unselected = error;
     });
     this.#redis.on('ready', () => {
       this.#lost = null;
@@ -44,6 +51,7 @@ export class RedisConnection {
   async send(name: string, args: (string | number)[] = []): Promise<unknown> {
     try {
       await this.#settled();
+      if (this.#unselected) throw this.#noDatabase();
       return await this.#redis.call(name, args);
     } catch (error) {
       throw this.#classify(error);
@@ -54,6 +62,7 @@ export class RedisConnection {
   async run(script: Script, args: (string | number)[]): Promise<unknown> {
     try {
       await this.#settled();
+      if (this.#unselected) throw this.#noDatabase();
       try {
         return await this.#redis.call('EVALSHA', [script.sha, script.keys, ...args]);
       } catch (error) {
@@ -85,7 +94,27 @@ export class RedisConnection {
     });
   }
 
+  #noDatabase(): unknown {
+    const error = this.#unselected;
+    return replyCode(error) === 'ERR' ? noDatabase(this.#server, this.#redis.options.db ?? 0, error) : error;
+  }
+
   #classify(error: unknown): InsideoutError {
     return classifyRedis(replyCode(error) === null ? (this.#lost ?? error) : error, this.#server);
   }
+}
+
+/**
+ * The client asks for INFO until the server has loaded its data. When the account may not, it would print that on
+ * stderr, among our log; it takes the server for ready all the same.
+ */
+function checkQuietly(redis: Redis): void {
+  type Callback = (error: Error | null, text?: string) => void;
+  const ask = redis.info.bind(redis);
+  const quietly = (callback: Callback) =>
+    ask().then(
+      (text) => callback(null, text),
+      (error) => (replyCode(error) === 'NOPERM' ? callback(null, '') : callback(error)),
+    );
+  redis.info = quietly as unknown as typeof redis.info;
 }

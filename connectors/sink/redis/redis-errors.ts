@@ -41,6 +41,12 @@ export function classifyRedis(error: unknown, server: string): InsideoutError {
   });
 }
 
+export const noDatabase = (server: string, database: number, cause: unknown): InsideoutError =>
+  new InsideoutError('STORE_REFUSED', `Redis at ${server} has no database ${database}.`, {
+    hint: "Correct the number at the end of the store's url; `databases` in the server's configuration says how many there are.",
+    cause,
+  });
+
 const hints: Readonly<Record<string, string>> = {
   OOM: 'Raise maxmemory or make room; the views go on where they stopped.',
   READONLY: 'Point the url at the primary; this server is a replica.',

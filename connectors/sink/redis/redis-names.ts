@@ -13,11 +13,13 @@ import { encodeArray } from '../row-json.ts';
  * | `insideout:generations:customer_card` | hash | generation to shape; an empty shape is being dropped |
  * | `insideout:checkpoint:customer_card:{g1}` | hash | `topic/partition` to next offset |
  * | `insideout:epoch:customer_card:{g1}` | hash | `topic/partition` to the epoch of the latest claim |
+ * | `insideout:check` | string, hash | nothing: made and removed to see that it can be; ends after a second |
  *
  * View names hold no colon, so no two of these are ever the same.
  */
 export interface RedisNames {
   row(view: string, id: GenerationId): string;
+  readonly check: string;
   active(view: string): string;
   generations(view: string): string;
   checkpoint(view: string, id: GenerationId): string;
@@ -26,6 +28,7 @@ export interface RedisNames {
 
 export const redisNames = (prefix: string): RedisNames => ({
   row: (view, id) => `${prefix}${view}:{g${id}}:`,
+  check: `${prefix}insideout:check`,
   active: (view) => `${prefix}insideout:active:${view}`,
   generations: (view) => `${prefix}insideout:generations:${view}`,
   checkpoint: (view, id) => `${prefix}insideout:checkpoint:${view}:{g${id}}`,

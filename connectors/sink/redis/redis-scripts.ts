@@ -95,6 +95,26 @@ return {epoch, tonumber(redis.call('HGET', KEYS[2], ARGV[1]))}
 `,
 );
 
+/**
+ * KEYS: a name that nothing has. Every kind of write that a view takes, ending in no key; what a refused one leaves
+ * ends after a second.
+ */
+export const checkScript = script(
+  1,
+  `
+local name = KEYS[1]
+local writes = {
+  {'SET', name, '', 'PX', 1000}, {'PEXPIREAT', name, redis.call('TIME')[1] * 1000 + 1000}, {'UNLINK', name},
+  {'MSET', name, ''}, {'DEL', name}, {'HSET', name, 'field', ''}, {'HSETNX', name, 'field', ''}, {'HDEL', name, 'field'},
+}
+for _, write in ipairs(writes) do
+  local reply = redis.pcall(unpack(write))
+  if type(reply) == 'table' and reply.err then return reply end
+end
+return 1
+`,
+);
+
 /** KEYS: generations. ARGV: generation, shape. Answers the shape that it has now. */
 export const openScript = script(
   1,

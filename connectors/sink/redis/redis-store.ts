@@ -7,6 +7,7 @@ import { RedisGeneration } from './redis-generation.ts';
 import { type RedisNames, redisNames } from './redis-names.ts';
 import { scanSlices } from './redis-scan.ts';
 import {
+  checkScript,
   dropScript,
   forgetScript,
   openScript,
@@ -103,8 +104,12 @@ class RedisStore implements ViewStore {
     if (reply === 1) await this.#finishDrop(view, id);
   }
 
-  async ping(): Promise<void> {
-    await this.#redis.send('PING');
+  async check(): Promise<void> {
+    await this.#refuseEviction(false);
+    // By itself first: an account that may only read is told so by its own code, and not by that of the script.
+    await this.#redis.send('SET', [this.#names.check, '', 'PX', 1_000]);
+    await this.#redis.run(checkScript, [this.#names.check]);
+    await this.#redis.send('SCAN', ['0', 'COUNT', 1]);
   }
 
   async scrub(): Promise<string | null> {

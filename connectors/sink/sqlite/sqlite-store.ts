@@ -5,7 +5,7 @@ import type Database from 'better-sqlite3';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
 import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
-import { classifySqlite, closed, openDatabase, shortestPauseMs } from './sqlite-database.ts';
+import { classifySqlite, closed, onceFree, openDatabase, shortestPauseMs } from './sqlite-database.ts';
 import { dropped, firstSlice, markDropped, nextSlice, sliceOf } from './sqlite-drop.ts';
 import { SqliteGeneration } from './sqlite-generation.ts';
 import { scrubFile } from './sqlite-scrub.ts';
@@ -112,8 +112,11 @@ class SqliteStore implements ViewStore {
     await this.#finishDrop(view, id);
   }
 
-  async ping(): Promise<void> {
-    this.#guard(() => this.#db.prepare('select 1').get());
+  async check(): Promise<void> {
+    await onceFree(this.#db, this.#path, () => {
+      // Beginning is not enough: a file that can only be read takes that for the beginning of a reading.
+      this.#db.transaction(() => this.#db.exec('delete from insideout_active where false')).immediate();
+    });
   }
 
   async scrub(): Promise<string | null> {

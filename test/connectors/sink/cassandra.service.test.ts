@@ -160,10 +160,10 @@ test('a store that goes away in mid-batch acknowledges nothing, and takes the ba
   const direct = await store.open(view, 1);
   expect((await direct.checkpoint()).get('t/0')).toBe(0);
   expect(await direct.count()).toBeLessThan(3_000);
-  await expect(shaky.ping()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
+  await expect(shaky.check()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
   await proxy.restore();
   await eventually('the driver connects again', () =>
-    shaky.ping().then(
+    shaky.check().then(
       () => true,
       () => false,
     ),

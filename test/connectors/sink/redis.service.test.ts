@@ -105,10 +105,10 @@ describe('on a server of its own', () => {
     watcher.disconnect();
     await server.kill();
     expect(await applying).toMatchObject({ code: 'STORE_UNREACHABLE' });
-    await expect(store.ping()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
+    await expect(store.check()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
     await server.restart();
     await eventually('the store answers again', () =>
-      store.ping().then(
+      store.check().then(
         () => true,
         () => false,
       ),
@@ -168,9 +168,9 @@ describe('on a server of its own', () => {
     expect(await generation.count()).toBe(10);
     await admin.call('ACL', ['SETUSER', 'writer', 'on', '>right', 'allkeys', 'allcommands']);
     const wrong = await openRedisStore({ url: server.url.replace('//', '//writer:wrong@') });
-    await expect(wrong.ping()).rejects.toMatchObject({ code: 'STORE_AUTH' });
+    await expect(wrong.check()).rejects.toMatchObject({ code: 'STORE_AUTH' });
     const right = await openRedisStore({ url: server.url.replace('//', '//writer:right@') });
-    await right.ping();
+    await right.check();
     for (const opened of [store, wrong, right]) await opened.close();
     admin.disconnect();
   });
