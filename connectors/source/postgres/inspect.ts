@@ -2,7 +2,8 @@ import type pg from 'pg';
 import { isInsideoutError, toInsideoutError } from '../../../core/errors.ts';
 import { error, failed, fine, warning } from '../findings.ts';
 import type { Finding } from '../source.ts';
-import { type CatalogTable, namedTables, publishedTables, quoteQualified } from './catalog.ts';
+import { absences } from './absent-tables.ts';
+import { type CatalogTable, namedTables, publishedTables } from './catalog.ts';
 import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { readingProblems, schemaProblem } from './privileges.ts';
@@ -75,21 +76,9 @@ async function inspectTables(client: pg.Client, options: PostgresSourceOptions):
   const findings: Finding[] = [
     problem ? error('publication', problem.message, problem.mend) : publicationFinding(options, exists),
   ];
-  for (const name of options.tables ?? [])
-    if (!present.has(name))
-      findings.push(
-        exists
-          ? error(
-              `table ${name}`,
-              `The publication lacks ${name}.`,
-              `ALTER PUBLICATION ${quoteIdent(options.publication)} ADD TABLE ${quoteQualified(name)};`,
-            )
-          : error(
-              `table ${name}`,
-              `There is no table ${name}.`,
-              "Correct `tables` in the source's config; names are written schema.table.",
-            ),
-      );
+  const missing = (options.tables ?? []).filter((name) => !present.has(name));
+  for (const { name, message, mend } of await absences(client, missing, options))
+    findings.push(error(`table ${name}`, message, mend));
   const types = new TypeCatalog();
   await types.load(
     client,

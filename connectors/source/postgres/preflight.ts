@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { InsideoutError } from '../../../core/errors.ts';
-import { type CatalogTable, namedTables, publishedTables, quoteQualified } from './catalog.ts';
+import { absences } from './absent-tables.ts';
+import { type CatalogTable, namedTables, publishedTables } from './catalog.ts';
 import { quoteIdent } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { readingProblems, schemaProblem } from './privileges.ts';
@@ -50,18 +51,13 @@ export async function preflight(
   const tables = published ?? (await namedTables(client, options.tables ?? []));
   const present = new Set(tables.map(qualifiedName));
   const missing = (options.tables ?? []).filter((name) => !present.has(name));
-  if (missing.length > 0)
-    throw exists
-      ? refuse(
-          'SOURCE_PUBLICATION_MISSING',
-          `The publication "${options.publication}" lacks ${missing.join(', ')}.`,
-          `Run: ALTER PUBLICATION ${quoteIdent(options.publication)} ADD TABLE ${missing.map(quoteQualified).join(', ')};`,
-        )
-      : refuse(
-          'SOURCE_PUBLICATION_MISSING',
-          `There is no table ${missing.join(', ')}.`,
-          "Correct `tables` in the source's config; names are written schema.table.",
-        );
+  const absent = await absences(client, missing, options);
+  if (absent.length > 0)
+    throw refuse(
+      'SOURCE_PUBLICATION_MISSING',
+      absent.map((a) => a.message).join(' '),
+      [...new Set(absent.map((a) => (a.statement ? `Run: ${a.mend}` : a.mend)))].join(' '),
+    );
   const problems = tables.map(identityProblem).filter((p) => p !== null);
   if (problems.length > 0) throw refuseFor('SOURCE_REPLICA_IDENTITY', problems);
   const unreadable = [...(await readingProblems(client, tables)).values()];

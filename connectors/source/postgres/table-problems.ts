@@ -7,11 +7,7 @@ import { qualifiedName } from './tables.ts';
 export function identityProblem(table: CatalogTable): Problem | null {
   const name = qualifiedName(table);
   const sql = quoteQualified(name);
-  if (table.unlogged)
-    return {
-      message: `Table ${name} is unlogged, so its changes are not in the WAL.`,
-      mend: `ALTER TABLE ${sql} SET LOGGED;`,
-    };
+  if (table.unlogged) return setLogged(name);
   const hasKey = table.columns.some((c) => c.key);
   if (table.replicaIdentity === 'n')
     return {
@@ -36,6 +32,11 @@ export function identityProblem(table: CatalogTable): Problem | null {
     };
   return null;
 }
+
+export const setLogged = (name: string): Problem => ({
+  message: `Table ${name} is unlogged, so its changes are not in the WAL.`,
+  mend: `ALTER TABLE ${quoteQualified(name)} SET LOGGED;`,
+});
 
 /** Generated columns that are not captured, by name, with what makes them so. */
 export function uncapturedColumns(table: CatalogTable): ReadonlyMap<string, Problem> {

@@ -245,6 +245,17 @@ describe('changes', () => {
     expect([...(await rows('shop.public.m39')).values()]).toEqual([{ id: 500 }]);
   });
 
+  test('columns that the index of a key only includes are no part of the key', async () => {
+    await db.client.query(
+      'create table t (id int, v int, primary key (id) include (v)); insert into t values (1, 1), (2, 2)',
+    );
+    start({ tables: ['public.t'] });
+    await eventually('the snapshot', async () => (await rows('shop.public.t')).size === 2);
+    await db.client.query('update t set v = 3 where id = 1; delete from t where id = 2');
+    await caughtUp();
+    expect([...(await rows('shop.public.t'))]).toEqual([['{"id":1}', { id: 1, v: 3 }]]);
+  });
+
   test('a partitioned table is captured as one table', async () => {
     await db.client.query(`create table p (id int primary key, v text) partition by range (id);
       create table p1 partition of p for values from (0) to (100); create table p2 partition of p for values from (100) to (200);
@@ -406,6 +417,34 @@ describe('a database that cannot be captured is refused with the mend, and nothi
       'ALTER TABLE "public"."t" REPLICA IDENTITY DEFAULT',
     ],
     [
+      'a deferrable primary key, with which Postgres would refuse updates and deletes',
+      'create table t (b int, a int, v int, constraint late primary key (b, a) deferrable)',
+      { tables: ['public.t'] },
+      'SOURCE_REPLICA_IDENTITY',
+      'ALTER TABLE "public"."t" DROP CONSTRAINT "late", ADD PRIMARY KEY ("b", "a");',
+    ],
+    [
+      'a deferrable primary key beside replica identity full, by which rows cannot be told apart in a transaction',
+      'create table t (id int primary key deferrable); alter table t replica identity full',
+      { tables: ['public.t'] },
+      'SOURCE_REPLICA_IDENTITY',
+      'ADD PRIMARY KEY ("id")',
+    ],
+    [
+      'an unlogged table',
+      'create unlogged table t (id int primary key)',
+      { tables: ['public.t'] },
+      'SOURCE_REPLICA_IDENTITY',
+      'ALTER TABLE "public"."t" SET LOGGED;',
+    ],
+    [
+      'a view',
+      'create table t (id int primary key); create view v as select * from t',
+      { tables: ['public.v'] },
+      'SOURCE_PUBLICATION_MISSING',
+      'List the tables that it is made of',
+    ],
+    [
       'a missing table',
       'select 1',
       { tables: ['public.nope'] },
@@ -417,6 +456,80 @@ describe('a database that cannot be captured is refused with the mend, and nothi
     await db.client.query(sql);
     await expect(start(options).done).rejects.toMatchObject({ code, hint: expect.stringContaining(mend) });
     await nothingLeft();
+  });
+
+  test('a deferrable primary key is captured once the mend was run', async () => {
+    await db.client.query('create table t (id int, v int, constraint late primary key (id) deferrable)');
+    const { hint } = await start({ tables: ['public.t'] }).done.catch((error) => error);
+    await db.client.query(/ALTER .+;/.exec(hint)![0]);
+    const { acknowledged } = start({ tables: ['public.t'] });
+    await eventually('it runs', () => acknowledged.length > 0);
+    await db.client.query('insert into t values (1, 1), (2, 2); update t set v = 3 where id = 1');
+    await caughtUp();
+    expect((await rows('shop.public.t')).get('{"id":1}')).toEqual({ id: 1, v: 3 });
+  });
+
+  test.each([
+    ['a partitioned table', 'create publication insideout_shop for table p'],
+    ['a partitioned table among all', 'create publication insideout_shop for all tables'],
+  ])('%s that is published by its partitions is told how it is published as one', async (_name, publish) => {
+    await db.client.query(`create table p (id int primary key) partition by range (id);
+      create table p1 partition of p for values from (0) to (100); insert into p values (1); ${publish}`);
+    const message = 'The publication "insideout_shop" has partitions of public.p and not the table as one.';
+    const mend = 'ALTER PUBLICATION "insideout_shop" SET (publish_via_partition_root = true);';
+    const failure = await start({ tables: ['public.p'] }).done.catch((error) => error);
+    expect(failure).toMatchObject({ code: 'SOURCE_PUBLICATION_MISSING', message, hint: `Run: ${mend}` });
+    const options = { name: 'shop', url: db.url, publication: 'insideout_shop', slot: slotOf(db.url) };
+    const findings = await inspect({ ...options, tables: ['public.p'] });
+    expect(findings).toContainEqual(expect.objectContaining({ check: 'table public.p', message, mend }));
+    await db.client.query(mend);
+    start({ tables: ['public.p'] });
+    await eventually('the snapshot', async () => (await rows('shop.public.p')).size === 1);
+  });
+
+  test.each([
+    [
+      'a partition that is published under its root',
+      'create publication insideout_shop for table p with (publish_via_partition_root = true)',
+      'public.p1',
+      'is a partition of public.p',
+      'List public.p',
+    ],
+    [
+      'a view',
+      'create view v as select 1 as id; create publication insideout_shop for table p',
+      'public.v',
+      'is a view',
+      'List the tables',
+    ],
+    [
+      'an unlogged table',
+      'create unlogged table u (id int primary key); create publication insideout_shop for table p',
+      'public.u',
+      'is unlogged',
+      'Run: ALTER TABLE "public"."u" SET LOGGED;',
+    ],
+    [
+      'a table',
+      'create table u (id int primary key); create publication insideout_shop for table p',
+      'public.u',
+      'lacks public.u',
+      'Run: ALTER PUBLICATION "insideout_shop" ADD TABLE "public"."u";',
+    ],
+    [
+      'what does not exist',
+      'create publication insideout_shop for table p',
+      'public.nope',
+      'There is no table public.nope',
+      'Correct `tables`',
+    ],
+  ])('%s that is not in the publication is told what to do instead', async (_name, sql, table, why, mend) => {
+    await db.client.query(`create table p (id int primary key) partition by range (id);
+      create table p1 partition of p for values from (0) to (100); ${sql}`);
+    await expect(start({ tables: [table] }).done).rejects.toMatchObject({
+      message: expect.stringContaining(why),
+      hint: expect.stringContaining(mend),
+    });
   });
 
   test('a role that may not replicate', async () => {
