@@ -195,6 +195,11 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
       }
     },
     async caughtUp() {
+      // A new slot has confirmed what was there before it, which is then still to be read in the snapshot.
+      const slot = () =>
+        db.client.query('select from pg_replication_slots where slot_name = $1', [`slot_${db.name}`]);
+      await eventually('there is a slot', async () => (await slot()).rowCount === 1);
+      await db.client.query(`select pg_logical_emit_message(true, 'caught up', '')`);
       const { rows } = await db.client.query('select pg_current_wal_lsn() as lsn');
       await eventually(
         'the source has acknowledged it',
