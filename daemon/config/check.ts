@@ -1,14 +1,11 @@
-import type { z } from 'zod';
 import { InsideoutError } from '../../core/errors.ts';
 import { parseSubject, type Subject } from '../../deletes/subject.ts';
-import { dependencyProblems, inOrder, upstreamOf } from '../../materializer/dependencies.ts';
-import {
-  defineView,
-  type ViewDeclaration,
-  type ViewDefinition,
-  viewProblems,
-} from '../../materializer/view-definition.ts';
+import { inOrder } from '../../materializer/dependencies.ts';
+import { defineView, type ViewDeclaration, type ViewDefinition } from '../../materializer/view-definition.ts';
+import { crossCheck } from './cross-check.ts';
+import { knownParts } from './known-parts.ts';
 import { configSchema, type ParsedConfig } from './schema.ts';
+import { lineOf, type Problem, problemsOf, sentence } from './sentences.ts';
 
 type SourceConfig = ParsedConfig['sources'][string] & { readonly publication: string; readonly slot: string };
 
@@ -26,13 +23,27 @@ export interface CheckedConfig {
   readonly deletes?: ParsedConfig['deletes'];
 }
 
-/** Checks a config. Errors: `CONFIG_INVALID`, with all problems, a line each, at their paths. Values are not shown. */
-export function checkConfig(raw: unknown, file: string): CheckedConfig {
-  const parsed = configSchema.safeParse(raw);
-  if (!parsed.success) throw invalid(file, parsed.error.issues.flatMap(describe));
+/** A setting whose value was to come out of the environment, and the variables that are not set. */
+export interface Unset {
+  readonly path: readonly PropertyKey[];
+  readonly variables: readonly string[];
+}
+
+/**
+ * Checks a config. Errors: `CONFIG_INVALID`, with all problems that can be told, a line each, at their paths: a
+ * mistake in one place hides none in another. Values are not shown.
+ */
+export function checkConfig(raw: unknown, file: string, unset: readonly Unset[] = []): CheckedConfig {
+  const missing: Problem[] = unset.map(({ path, variables }) => ({
+    path,
+    message: `takes ${variables.join(', ')} from the environment, where it is not set`,
+  }));
+  const parsed = configSchema.safeParse(raw, { error: sentence });
+  const shape = parsed.success ? [] : apart(parsed.error.issues.flatMap(problemsOf), missing);
+  const problems = [...missing, ...shape];
+  problems.push(...apart(crossCheck(knownParts(raw)), problems));
+  if (!parsed.success || problems.length > 0) throw invalid(file, problems, unset);
   const config = parsed.data;
-  const problems = crossCheck(config);
-  if (problems.length > 0) throw invalid(file, problems);
   const sources = Object.fromEntries(
     Object.entries(config.sources).map(([name, s]) => [
       name,
@@ -50,82 +61,29 @@ export function checkConfig(raw: unknown, file: string): CheckedConfig {
   };
 }
 
-function describe(issue: z.core.$ZodIssue): string[] {
-  const path = issue.path.join('.') || 'the config';
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => `${path}.${key}: is not a known setting`);
-  if (issue.code === 'invalid_union')
-    return nearest(issue).flatMap((inner) =>
-      describe({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue),
-    );
-  if (issue.code === 'invalid_key') return [`${path}: ${issue.issues[0]?.message ?? issue.message}`];
-  return [`${path}: ${issue.message}`];
+/** Without those that lie at, above or below one that is known: they would be its consequences. */
+function apart(problems: readonly Problem[], from: readonly Problem[]): Problem[] {
+  const related = (a: Problem, b: Problem) => {
+    const length = Math.min(a.path.length, b.path.length);
+    return a.path.slice(0, length).join('.') === b.path.slice(0, length).join('.');
+  };
+  return problems.filter((problem) => !from.some((other) => related(problem, other)));
 }
 
-/** Of the forms a setting can have, the one that was meant: it got furthest before it was refused. */
-function nearest(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] {
-  const depth = (issues: readonly z.core.$ZodIssue[]) =>
-    Math.max(...issues.map((i) => i.path.length + (i.code === 'unrecognized_keys' ? 1 : 0)));
-  const [first, ...others] = issue.errors;
-  if (!first) return [{ ...issue, code: 'custom', path: [], message: kindProblem(issue) }];
-  return others.reduce((best, other) => (depth(other) > depth(best) ? other : best), first);
-}
-
-function kindProblem(issue: z.core.$ZodIssueInvalidUnion): string {
-  const kinds = issue.path[0] === 'log' ? ['kafka', 'embedded'] : ['sqlite', 'redis', 'cassandra'];
-  return `must be one of ${kinds.join(', ')}`;
-}
-
-function crossCheck(config: ParsedConfig): string[] {
-  const problems: string[] = [];
-  const names = new Set<string>();
-  config.views.forEach((declared, i) => {
-    for (const p of viewProblems(declared as ViewDeclaration))
-      problems.push(`views.${i}.${p.path.join('.')}: ${p.message}`);
-    if (names.has(declared.name)) problems.push(`views.${i}.name: "${declared.name}" is used twice`);
-    names.add(declared.name);
-    if (!(declared.store in config.stores))
-      problems.push(
-        `views.${i}.store: there is no store "${declared.store}"; ${known(Object.keys(config.stores))}`,
-      );
-    if (upstreamOf(declared.from) !== null) return;
-    const [sourceName, ...rest] = String(declared.from).split('.');
-    const source = config.sources[sourceName!];
-    const table = rest.join('.');
-    if (source?.tables && !source.tables.some((t) => t === table || /[^A-Za-z0-9_.]/.test(t)))
-      problems.push(`views.${i}.from: its source does not capture ${table}; ${known(source.tables)}`);
-  });
-  for (const p of dependencyProblems(config.views as ViewDeclaration[]))
-    problems.push(`views.${p.index}.${p.path}: ${p.message}`);
-  for (const [name, declared] of Object.entries(config.subjects)) {
-    if (!(declared.source in config.sources))
-      problems.push(
-        `subjects.${name}.source: there is no source "${declared.source}"; ${known(Object.keys(config.sources))}`,
-      );
-    for (const p of parseSubject(name, declared).problems)
-      problems.push(`subjects.${name}.${p.path}: ${p.message}`);
-  }
-  const slots = new Map<string, string>();
-  for (const [name, source] of Object.entries(config.sources)) {
-    const slot = `${source.url} ${source.slot ?? `insideout_${name}`}`;
-    const other = slots.get(slot);
-    if (other)
-      problems.push(`sources.${name}.slot: is the slot of "${other}" as well; each source needs its own`);
-    slots.set(slot, name);
-  }
-  return problems;
-}
-
-const known = (names: readonly string[]): string =>
-  names.length === 0 ? 'none is configured' : `known: ${names.join(', ')}`;
-
-function invalid(file: string, problems: readonly string[]): InsideoutError {
+function invalid(file: string, problems: readonly Problem[], unset: readonly Unset[]): InsideoutError {
   const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`;
+  const variables = [...new Set(unset.flatMap((u) => u.variables))].join(', ');
+  const correct = 'orrect the file; docs/configuration.md lists every setting.';
   return new InsideoutError(
     'CONFIG_INVALID',
-    `${file} has ${count}:\n${problems.map((p) => `  ${p}`).join('\n')}`,
+    `${file} has ${count}:\n${problems.map((p) => `  ${lineOf(p)}`).join('\n')}`,
     {
-      hint: 'Correct the file; docs/configuration.md lists every setting.',
+      hint:
+        variables === ''
+          ? `C${correct}`
+          : problems.length === unset.length
+            ? `Set ${variables}.`
+            : `Set ${variables}, and c${correct}`,
     },
   );
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { createJiti } from 'jiti';
 import { parse } from 'yaml';
 import { InsideoutError } from '../../core/errors.ts';
-import { type CheckedConfig, checkConfig } from './check.ts';
+import { type CheckedConfig, checkConfig, type Unset } from './check.ts';
 
 const names = [
   'insideout.config.ts',
@@ -32,8 +32,9 @@ export async function loadConfig(options: {
       `There is no file ${file}.`,
       'Correct --config, or run `insideout init` to write a config.',
     );
-  const raw = /\.ya?ml$/.test(extname(file)) ? loadYaml(file) : await loadModule(file);
-  return { ...checkConfig(raw, file), file };
+  const unset: Unset[] = [];
+  const raw = /\.ya?ml$/.test(extname(file)) ? loadYaml(file, unset) : await loadModule(file);
+  return { ...checkConfig(raw, file, unset), file };
 }
 
 async function loadModule(file: string): Promise<unknown> {
@@ -53,15 +54,11 @@ async function loadModule(file: string): Promise<unknown> {
   }
 }
 
-function loadYaml(file: string): unknown {
+/** Adds the settings whose environment variables are not set to `unset`. */
+function loadYaml(file: string, unset: Unset[]): unknown {
   try {
-    const missing = new Set<string>();
-    const config = substitute(parse(readFileSync(file, 'utf8')), missing);
-    if (missing.size === 0) return config;
-    const names = [...missing].join(', ');
-    throw unusable(`${file} uses environment variables that are not set: ${names}.`, `Set ${names}.`);
+    return substitute(parse(readFileSync(file, 'utf8')), [], unset);
   } catch (error) {
-    if (error instanceof InsideoutError) throw error;
     throw unusable(
       `${file} is not YAML: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
       'Correct the file.',
@@ -71,16 +68,20 @@ function loadYaml(file: string): unknown {
 }
 
 /** `${NAME}` in a text becomes the environment variable, so that secrets stay out of the file. */
-function substitute(value: unknown, missing: Set<string>): unknown {
-  if (typeof value === 'string')
-    return value.replace(/\$\{(\w+)\}/g, (_match, name: string) => {
+function substitute(value: unknown, path: readonly PropertyKey[], unset: Unset[]): unknown {
+  if (typeof value === 'string') {
+    const variables = new Set<string>();
+    const text = value.replace(/\$\{(\w+)\}/g, (_match, name: string) => {
       const found = process.env[name];
-      if (found === undefined) missing.add(name);
+      if (found === undefined) variables.add(name);
       return found ?? '';
     });
-  if (Array.isArray(value)) return value.map((v) => substitute(v, missing));
+    if (variables.size > 0) unset.push({ path, variables: [...variables] });
+    return text;
+  }
+  if (Array.isArray(value)) return value.map((v, i) => substitute(v, [...path, i], unset));
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, substitute(v, missing)]));
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, substitute(v, [...path, k], unset)]));
 }
 
 function unusable(message: string, hint: string, cause?: unknown): InsideoutError {

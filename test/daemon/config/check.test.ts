@@ -66,6 +66,7 @@ describe('checkConfig', () => {
       'log.path',
       'views.0.from',
       'views.0.columns.id',
+      'views.0.store',
     ]);
   });
 
@@ -74,7 +75,7 @@ describe('checkConfig', () => {
     expect(problems(raw).sort()).toEqual([
       'http.prot: is not a known setting',
       'log.file: is not a known setting',
-      'the config.viewz: is not a known setting',
+      'viewz: is not a known setting',
     ]);
   });
 
@@ -114,6 +115,102 @@ describe('checkConfig', () => {
       'views.3.key',
       'views.3.from',
     ]);
+  });
+
+  test('a mistake in the shape of one part hides none of another, and none is made up because of it', () => {
+    const [declared] = good().views!;
+    const raw = {
+      ...good(),
+      colour: 'blue',
+      sources: { ...good().sources, other: { kind: 'postgres', url: 'mysql://h' } },
+      stores: { ...good().stores, broken: { kind: 'redis' } },
+      views: [
+        { ...declared, columns: { id: 'serial' }, key: ['no'], store: 'nowhere' },
+        { ...declared, store: 'broken' },
+        { ...declared, name: 'third', from: { view: 'nobody' }, publish: 1 },
+        { ...declared, name: 'fourth', from: { view: 'third' }, columns: { id: 'text' } },
+        { ...declared, name: 'fifth', from: 'shop.public.nothing', key: 7 },
+        { ...declared, name: 'sixth', columns: null },
+      ],
+      subjects: { customer: { source: 'nobody', is: ['x'] }, whole: { source: 'other', is: [] } },
+    };
+    expect(problems(raw).map((p) => p.split(': ')[0])).toEqual([
+      'sources.other.url',
+      'stores.broken.url',
+      'views.0.columns.id',
+      'views.2.publish',
+      'views.4.key',
+      'views.5.columns',
+      'subjects.whole.is',
+      'colour',
+      'views.0.key',
+      'views.0.store',
+      'views.1.name',
+      'views.4.from',
+      'views.2.from',
+      'subjects.customer.source',
+      'subjects.customer.is.0',
+    ]);
+  });
+
+  test('a section that is no section at all is told once', () => {
+    expect(problems({ ...good(), stores: 7 })).toEqual(['stores: must be a map of settings']);
+    expect(problems({ ...good(), views: null })).toEqual(['views: must be a list']);
+    expect(problems({ ...good(), sources: [] })).toEqual(['sources: must be a map of settings']);
+    expect(problems({ ...good(), log: undefined })).toEqual(['log: is missing']);
+  });
+
+  test.each<[string, unknown, string]>([
+    ['nothing', null, 'the file: must hold settings, as in docs/configuration.md'],
+    ['a text', 'log', 'the file: must hold settings, as in docs/configuration.md'],
+    ['an empty section', { log: null }, 'log: must be a map of settings'],
+    ['a missing setting', { log: { kind: 'kafka', brokers: ['h:1'] } }, 'log.registry: is missing'],
+    [
+      'an empty list',
+      { log: { kind: 'kafka', brokers: [], registry: { url: 'http://h' } } },
+      'log.brokers: is empty',
+    ],
+    ['a number for a text', { log: { kind: 'embedded', path: 7 } }, 'log.path: must be a text'],
+    ['an empty text', { log: { kind: 'embedded', path: '' } }, 'log.path: is empty'],
+    [
+      'a text for a number',
+      { log: { kind: 'embedded' }, rebuild: { maxLag: 'x' } },
+      'rebuild.maxLag: must be a number',
+    ],
+    [
+      'a fraction',
+      { log: { kind: 'embedded' }, rebuild: { maxLag: 1.5 } },
+      'rebuild.maxLag: must be a whole number',
+    ],
+    [
+      'too little',
+      { log: { kind: 'embedded' }, rebuild: { maxLag: -1 } },
+      'rebuild.maxLag: must be at least 0',
+    ],
+    [
+      'zero where there must be some',
+      { log: { kind: 'embedded' }, rebuild: { maxRecordsPerSecond: 0 } },
+      'rebuild.maxRecordsPerSecond: must be more than 0',
+    ],
+    ['too much', { log: { kind: 'embedded' }, http: { port: 70_000 } }, 'http.port: must be at most 65535'],
+    [
+      'no url',
+      { log: { kind: 'kafka', brokers: ['h:1'], registry: { url: 'x' } } },
+      'log.registry.url: must be a url',
+    ],
+    [
+      'another word',
+      { log: { kind: 'kafka', brokers: ['h:1'], registry: { url: 'http://h' }, compression: 'zip' } },
+      'log.compression: must be one of none, gzip',
+    ],
+    [
+      'a word for yes or no',
+      { log: { kind: 'kafka', brokers: ['h:1'], registry: { url: 'http://h' }, ssl: 'yes' } },
+      'log.ssl: must be true or false',
+    ],
+    ['an empty view', { log: { kind: 'embedded' }, views: [null] }, 'views.0: must be a map of settings'],
+  ])('%s is told in a sentence', (_what, raw, sentence) => {
+    expect(problems(raw)).toEqual([sentence]);
   });
 
   test('refuses two sources on one slot of one database', () => {

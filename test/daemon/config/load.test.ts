@@ -63,6 +63,25 @@ describe('loadConfig', () => {
     });
   });
 
+  test('variables that are missing are told at their paths, and hide nothing else', async () => {
+    write(
+      'insideout.config.yaml',
+      yaml.replace('store: local', `store: "\${STORE}"`).replace('key: [id]', 'key: [no]'),
+    );
+    for (const name of ['SHOP_URL', 'DATA', 'STORE']) vi.stubEnv(name, undefined);
+    const error = await loadConfig({ folder }).catch((e: unknown) => e);
+    expect(error).toMatchObject({
+      code: 'CONFIG_INVALID',
+      hint: expect.stringMatching(/^Set SHOP_URL, DATA, STORE, and correct the file/),
+    });
+    expect((error as Error).message.split('\n').slice(1)).toEqual([
+      '  sources.shop.url: takes SHOP_URL from the environment, where it is not set',
+      '  log.path: takes DATA from the environment, where it is not set',
+      '  views.0.store: takes STORE from the environment, where it is not set',
+      `  views.0.key: "no" is not among the view's columns: add it to columns`,
+    ]);
+  });
+
   test.each([
     ['no file at all', undefined, undefined, /There is no insideout\.config\.ts/],
     ['a --config that does not exist', undefined, 'gone.yaml', /There is no file .*gone\.yaml/],
