@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
-import { error, failed, fine, warning } from '../connectors/source/findings.ts';
+import { error, failed, fine } from '../connectors/source/findings.ts';
 import type { Finding } from '../connectors/source/source.ts';
 import { toInsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
@@ -14,8 +14,8 @@ import {
   stoppedTables,
 } from '../daemon/wiring.ts';
 import type { Log } from '../log/log.ts';
-import { rootTopic } from '../materializer/dependencies.ts';
 import { config, globals } from './context.ts';
+import { checkViews } from './doctor-views.ts';
 import { findingLine } from './finding-line.ts';
 import { exit, report } from './output.ts';
 import { checkSubjects } from './subjects.ts';
@@ -44,11 +44,12 @@ const sources = (loaded: CheckedConfig): Promise<Finding[]>[] =>
 async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
   const findings: Finding[] = [];
   const file = missingFile(loaded.log);
-  if (file !== null) return [toBeCreated('log', file)];
+  if (file !== null) return [toBeCreated('log', file), ...(await checkViews(loaded, []))];
+  let topics: readonly string[] | null = null;
   try {
     const log = await openLog(loaded);
     try {
-      const topics = await log.topics();
+      topics = await log.topics();
       findings.push(fine('log', `The Log answers; it has ${topics.length} topics.`));
       for (const name of Object.keys(loaded.sources)) {
         // A database that does not answer is told of by its own finding.
@@ -63,9 +64,6 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
             ),
           );
       }
-      const missing = loaded.views.map((v) => rootTopic(loaded.views, v)).filter((t) => !topics.includes(t));
-      for (const topic of new Set(missing))
-        findings.push(missingTopic(topic, topic.split('.')[0]! in loaded.sources));
       if (loaded.log.kind === 'kafka') findings.push(await checkRegistry(log));
     } finally {
       await log.close();
@@ -73,7 +71,7 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
   } catch (error) {
     findings.push(failed('log', toInsideoutError(error)));
   }
-  return findings;
+  return [...findings, ...(await checkViews(loaded, topics))];
 }
 
 /** An id that is hardly given to any schema: what matters is that a registry says so, and nothing else does. */
@@ -95,16 +93,6 @@ async function subjects(loaded: CheckedConfig): Promise<Finding[]> {
   } catch (error) {
     return [failed('subjects', toInsideoutError(error))];
   }
-}
-
-function missingTopic(topic: string, hasSource: boolean): Finding {
-  const check = `topic ${topic}`;
-  if (hasSource) return fine(check, `The topic ${topic} will be created when its source starts.`);
-  return warning(
-    check,
-    `There is no topic ${topic}, and no source of this config will create it.`,
-    'Correct `from` in the view, or start the source that writes the topic.',
-  );
 }
 
 const stores = (loaded: CheckedConfig): Promise<Finding[]>[] =>

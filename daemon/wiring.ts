@@ -9,8 +9,10 @@ import { consistencyToken } from '../connectors/source/postgres/consistency-toke
 import { postgresEraser } from '../connectors/source/postgres/erase.ts';
 import { inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
+import { recordSchemas } from '../connectors/source/postgres/record-schemas.ts';
 import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';
 import { findSlotGap } from '../connectors/source/postgres/slot-gap.ts';
+import type { RecordSchemas } from '../connectors/source/record-schemas.ts';
 import type { Finding, Source, StoppedTable } from '../connectors/source/source.ts';
 import type { Token } from '../connectors/source/token.ts';
 import { InsideoutError } from '../core/errors.ts';
@@ -59,6 +61,11 @@ export async function makeSource(
 
 export const inspectSource = (config: CheckedConfig, name: string): Promise<Finding[]> =>
   inspectPostgres(sourceOptions(config, name));
+/** By topic, the schemas of the records that the source writes, or will write from its first start on. */
+export const sourceSchemas = (
+  config: CheckedConfig,
+  name: string,
+): Promise<ReadonlyMap<string, RecordSchemas>> => recordSchemas(sourceOptions(config, name));
 export const sourceSlot = (config: CheckedConfig, name: string): Promise<SlotStatus> =>
   slotStatus(sourceOptions(config, name));
 export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boolean> =>

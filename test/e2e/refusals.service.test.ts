@@ -240,7 +240,8 @@ describe('a Redis that asks for a password', () => {
   });
 
   test('answers when it gets the right one, and is still not shown', async () => {
-    const doctor = await runCli(['doctor'], { cwd: projectOf(redis.url), env: { LOG_LEVEL: 'debug' } });
+    const cwd = project({ stores: { remote: { kind: 'redis', url: redis.url, prefix } } });
+    const doctor = await runCli(['doctor'], { cwd, env: { LOG_LEVEL: 'debug' } });
     expect(doctor.code).toBe(0);
     expect(doctor.output).toMatch(/^ok {4}store remote: /m);
     expect(doctor.output).not.toContain(secret);

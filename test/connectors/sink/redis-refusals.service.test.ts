@@ -52,6 +52,8 @@ test.each([
   expect(doctor.code).toBe(3);
   expect(doctor.output.trim().split('\n')).toEqual([
     expect.stringMatching(/^ok {4}log: /),
+    expect.stringMatching(/^fail {2}view t: There is no topic shop\.public\.t/),
+    expect.stringMatching(/^ +mend: Correct `from`/),
     expect.stringMatching(/^fail {2}store remote: Redis at \S+ refused a command \([A-Z]+\)\.$/),
     expect.stringMatching(/^ +mend: .*the account/i),
   ]);

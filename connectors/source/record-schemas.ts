@@ -1,0 +1,7 @@
+import type { AvroSchema } from '../../log/avro/schema-registry.ts';
+
+/** The schemas of a topic's records, as their source would write them now. */
+export interface RecordSchemas {
+  readonly key: AvroSchema;
+  readonly value: AvroSchema;
+}
