@@ -143,9 +143,8 @@ const told = (error: InsideoutError | null): Pick<SourceStatus, 'error' | 'code'
 
 /** What the Log knows of the source as well. */
 async function withLog(config: CheckedConfig, source: SourceStatus, log: Log): Promise<SourceStatus> {
-  const nothingToCompare = source.error !== null || !source.exists;
   const [gap, stopped] = await Promise.all([
-    nothingToCompare ? null : sourceGap(config, source.name, log).catch(toInsideoutError),
+    source.error !== null ? null : sourceGap(config, source.name, log).catch(toInsideoutError),
     stoppedTables(source.name, log),
   ]);
   return { ...source, ...(gap && told(gap)), stoppedTables: stopped };

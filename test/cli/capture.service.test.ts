@@ -91,6 +91,11 @@ test('up captures a table until it is stopped, and its slot is dropped only afte
   expect(unasked).toMatchObject({ code: 2 });
   expect(JSON.parse((await run('slot', 'drop', '--yes', '--json')).out)).toMatchObject({ dropped: true });
 
+  for (const command of ['status', 'doctor']) {
+    const looked = await run(command);
+    expect(looked.code).toBe(3);
+    expect(looked.out).toMatch(/The slot .+ is gone.+\n +mend: Run `insideout source run --resnapshot`/);
+  }
   const lost = await run('up', '--http-port', 'off');
   expect(lost.code).toBe(3);
   expect(lost.err).toMatch(/\nerror: The slot .+ is gone.+\nmend: Run `insideout source run --resnapshot`/);

@@ -8,7 +8,7 @@ import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { readingProblems, schemaProblem } from './privileges.ts';
 import { creationProblem, type Problem, publicationProblem, readPublication } from './publication.ts';
-import { readSlot, type SlotStatus } from './slot.ts';
+import { readSlot, type SlotStatus, slotLost } from './slot.ts';
 import { identityProblem, uncapturedColumns } from './table-problems.ts';
 import { qualifiedName } from './tables.ts';
 import { TypeCatalog } from './types.ts';
@@ -141,14 +141,7 @@ async function inspectSlot(client: pg.Client, name: string): Promise<Finding[]> 
     return [failed('slot', cause)];
   }
   if (!slot.exists) return [fine('slot', `There is no slot "${name}"; it is created at the first start.`)];
-  if (slot.walStatus === 'lost')
-    return [
-      error(
-        'slot',
-        `The slot "${name}" was invalidated; changes are missing.`,
-        'Run `insideout slot drop`, then `insideout source run --resnapshot`.',
-      ),
-    ];
+  if (slot.walStatus === 'lost') return [failed('slot', slotLost(name, 'invalidated'))];
   if ((slot.retainedBytes ?? 0) > retainedWarningBytes)
     return [
       warning(

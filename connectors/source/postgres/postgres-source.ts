@@ -9,7 +9,7 @@ import { quoteIdent, withClient } from './connection.ts';
 import { defaultPartitions, type PostgresSourceOptions } from './options.ts';
 import { preflight } from './preflight.ts';
 import { createPublication } from './publication.ts';
-import { type CreatedSlot, createSlot, currentLsn, readSlot, slotLost } from './slot.ts';
+import { type CreatedSlot, createSlot, currentLsn, readSlot } from './slot.ts';
 import { type Held, slotGap } from './slot-gap.ts';
 import { qualifiedName, Tables } from './tables.ts';
 import { Watermark } from './watermark.ts';
@@ -53,8 +53,6 @@ async function prepare(
   const lookedAt = await currentLsn(client);
   const { tables, create } = await preflight(client, options);
   const slot = await readSlot(client, options.slot);
-  if (!slot.exists && state.begun && !options.resnapshot) throw slotLost(options.slot, 'missing');
-  if (slot.walStatus === 'lost') throw slotLost(options.slot, 'invalidated');
   const gap = await slotGap(options, { slot, tables }, held);
   if (gap) throw gap;
   // At once: the broker takes a tenth of a second for each.

@@ -6,7 +6,7 @@ import { CaptureState } from './capture-state.ts';
 import { type CatalogTable, publishedTables } from './catalog.ts';
 import { withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { readSlot, type SlotStatus } from './slot.ts';
+import { readSlot, type SlotStatus, slotLost } from './slot.ts';
 import { qualifiedName } from './tables.ts';
 import { Watermark } from './watermark.ts';
 
@@ -32,7 +32,8 @@ export async function slotGap(
   { slot, tables }: Captured,
   { state, watermark, log }: Held,
 ): Promise<InsideoutError | null> {
-  if (!slot.exists) return null;
+  if (!slot.exists) return state.begun && !options.resnapshot ? slotLost(options.slot, 'missing') : null;
+  if (slot.walStatus === 'lost') return slotLost(options.slot, 'invalidated');
   const { confirmedLsn: confirmed } = slot;
   const { lsn } = watermark;
   if (lsn === null ? state.begun : confirmed !== null && confirmed > lsn)

@@ -104,6 +104,26 @@ test('a Log that lost its watermark, or the topic of a table, is refused and lef
   await has(1, 2, 3);
 });
 
+test('a slot that is gone is found by those who only look, unless nothing was captured yet', async () => {
+  const options = {
+    name: 'shop',
+    url: db.url,
+    publication: 'insideout_shop',
+    slot: slotOf(db.url),
+    tables: ['public.t'],
+  };
+  expect(await findSlotGap(options, log)).toBeNull();
+  start();
+  await has(1, 2, 3);
+  await eventually('the snapshot is complete', () => running!.acknowledged.length > 0);
+  await running!.stop();
+  expect(await findSlotGap(options, log)).toBeNull();
+  await dropSlot();
+  const gone = { code: 'SOURCE_SLOT_LOST', message: expect.stringContaining('is gone') };
+  expect(await findSlotGap(options, log)).toMatchObject(gone);
+  await expect(start().done).rejects.toMatchObject(gone);
+});
+
 test('a mend that breaks off anywhere is gone on with, and brings no deleted row back', async () => {
   start();
   await has(1, 2, 3);
