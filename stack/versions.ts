@@ -8,6 +8,8 @@ export const servers = {
   registry: {
     version: '2.6.13.Final',
     image: 'apicurio/apicurio-registry-mem:2.6.13.Final',
+    // It would start with NONE, which takes any change of a schema. Its Confluent API goes on to show NONE.
+    environment: { REGISTRY_RULES_GLOBAL_COMPATIBILITY: 'BACKWARD' },
     ...port('INSIDEOUT_REGISTRY_PORT', 28081),
   },
   redis: { version: '6.2', image: 'redis:6.2', ...port('INSIDEOUT_REDIS_PORT', 26379) },

@@ -4,7 +4,7 @@ import { parse } from 'yaml';
 import { serverNames, servers } from '../../stack/versions.ts';
 
 interface Compose {
-  services: Record<string, { image: string; ports: string[] }>;
+  services: Record<string, { image: string; ports: string[]; environment?: Record<string, string> }>;
 }
 const file = new URL('../../docker-compose.yml', import.meta.url);
 const compose: Compose = parse(readFileSync(file, 'utf8'));
@@ -22,4 +22,10 @@ test.each(serverNames)('%s has the same version and address in docker-compose.ym
   expect(others).toEqual([]);
   expect(published).toMatch(/^127\.0\.0\.1:.*:\d+$/);
   expect(published).toContain(`:\${${portVariable}:-${usualPort}}:`);
+});
+
+test('the registry refuses what cannot read earlier records, as in the stack, from its start', () => {
+  const { environment } = servers.registry;
+  expect(environment).toEqual({ REGISTRY_RULES_GLOBAL_COMPATIBILITY: 'BACKWARD' });
+  expect(compose.services.registry?.environment).toEqual(environment);
 });
