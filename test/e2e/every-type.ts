@@ -8,6 +8,8 @@ export interface TypedColumn {
   readonly as: ColumnType;
   readonly values: readonly string[];
   readonly arrays?: readonly Value[];
+  /** The type and the values of the elements, where they are to be asked for. */
+  readonly elements?: { readonly pg: string; readonly values: readonly string[] };
 }
 
 const scalar = (pg: string, as: ColumnType, values: readonly string[]): Omit<TypedColumn, 'name'> => ({
@@ -35,7 +37,7 @@ export const typesSql = `
   create domain labels as text[];
   create type address as (street text, number int, tags text[]);`;
 
-export const unknownColumn = 'cube';
+export const unknownColumns = ['c_cube', 'a_cube'];
 
 const definitions: Record<string, Omit<TypedColumn, 'name'>> = {
   int2: scalar('int2', 'int', ['-32768', '32767', '0']),
@@ -191,10 +193,32 @@ const definitions: Record<string, Omit<TypedColumn, 'name'>> = {
   addresses: array('address[]', [['{"(x,1,{})",NULL}', ['(x,1,{})', null]]]),
 };
 
-export const typedColumns: readonly TypedColumn[] = Object.entries(definitions).map(([name, column]) => ({
-  name: `c_${name}`,
-  ...column,
-}));
+/** Of these there is no array, or one that travels as a text of its own. */
+const noElements = ['int2vector', 'boxes'];
+
+/** An array with every value of the scalar type and a null, an empty one, and one of two dimensions. */
+function arrayOfAll({ pg, values }: Omit<TypedColumn, 'name'>): Omit<TypedColumn, 'name'> {
+  const list = (items: readonly string[]) => `array[${items.join(', ')}]`;
+  return {
+    pg: `${pg}[]`,
+    as: 'array',
+    values: [
+      `${list([...values, 'null'])}::${pg}[]`,
+      `'{}'`,
+      `${list([list([values[0]!]), list([values.at(-1)!])])}::${pg}[]`,
+    ],
+    elements: { pg, values },
+  };
+}
+
+const scalars = Object.entries(definitions).filter(([, c]) => c.as !== 'array');
+
+export const typedColumns: readonly TypedColumn[] = [
+  ...Object.entries(definitions).map(([name, column]) => ({ name: `c_${name}`, ...column })),
+  ...scalars
+    .filter(([name]) => !noElements.includes(name))
+    .map(([name, column]) => ({ name: `a_${name}`, ...arrayOfAll(column) })),
+];
 
 /** Enough rows for every value of every column to appear. */
 export const rowCount = Math.max(...typedColumns.map((c) => c.values.length));
