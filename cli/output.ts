@@ -19,7 +19,8 @@ export function plain(this: unknown, _name: string, value: unknown): unknown {
 /** An aligned table. Columns of numbers are aligned to the right. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const texts = [head, ...rows.map((row) => row.map(String))] as string[][];
-  const widths = head.map((_, i) => Math.max(...texts.map((row) => row[i]?.length ?? 0)));
+  // Not Math.max: there may be more rows than a call takes arguments.
+  const widths = head.map((_, i) => texts.reduce((width, row) => Math.max(width, row[i]?.length ?? 0), 0));
   const numeric = head.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === 'number'));
   return texts
     .map((row) =>
