@@ -27,6 +27,8 @@ export interface CheckedConfig {
 export interface Unset {
   readonly path: readonly PropertyKey[];
   readonly variables: readonly string[];
+  /** The setting is empty because of it, which is a problem only where it may not be. */
+  readonly empty?: boolean;
 }
 
 /**
@@ -34,15 +36,19 @@ export interface Unset {
  * mistake in one place hides none in another. Values are not shown.
  */
 export function checkConfig(raw: unknown, file: string, unset: readonly Unset[] = []): CheckedConfig {
-  const missing: Problem[] = unset.map(({ path, variables }) => ({
+  const parsed = configSchema.safeParse(raw, { error: sentence });
+  const complaints = parsed.success ? [] : parsed.error.issues.flatMap(problemsOf);
+  const absent = unset.filter(
+    (u) => !u.empty || complaints.some((c) => c.path.join('.') === u.path.join('.')),
+  );
+  const missing: Problem[] = absent.map(({ path, variables }) => ({
     path,
     message: `takes ${variables.join(', ')} from the environment, where it is not set`,
   }));
-  const parsed = configSchema.safeParse(raw, { error: sentence });
-  const shape = parsed.success ? [] : apart(parsed.error.issues.flatMap(problemsOf), missing);
+  const shape = apart(complaints, missing);
   const problems = [...missing, ...shape];
   problems.push(...apart(crossCheck(knownParts(raw)), problems));
-  if (!parsed.success || problems.length > 0) throw invalid(file, problems, unset);
+  if (!parsed.success || problems.length > 0) throw invalid(file, problems, absent);
   const config = parsed.data;
   const sources = Object.fromEntries(
     Object.entries(config.sources).map(([name, s]) => [

@@ -33,18 +33,22 @@ export async function loadConfig(options: {
       'Correct --config, or run `insideout init` to write a config.',
     );
   const unset: Unset[] = [];
-  const raw = /\.ya?ml$/.test(extname(file)) ? loadYaml(file, unset) : await loadModule(file);
+  const raw = /\.ya?ml$/.test(extname(file)) ? loadYaml(file, unset) : await loadModule(file, unset);
   return { ...checkConfig(raw, file, unset), file };
 }
 
-async function loadModule(file: string): Promise<unknown> {
+/** Adds the settings that are empty while variables that the code reads are not set to `unset`. */
+async function loadModule(file: string, unset: Unset[]): Promise<unknown> {
   // `import 'insideout'` means the very package that runs, whether it is installed or a clone.
   const index = ['../../index.ts', '../../index.js']
     .map((p) => fileURLToPath(new URL(p, import.meta.url)))
     .find(existsSync);
   const jiti = createJiti(dirname(file), { alias: index ? { insideout: index } : {}, moduleCache: false });
   try {
-    return await jiti.import(file, { default: true });
+    const config = await jiti.import(file, { default: true });
+    const variables = readButNotSet(readFileSync(file, 'utf8'));
+    if (variables.length > 0) unset.push(...emptySettings(config, [], variables));
+    return config;
   } catch (error) {
     throw unusable(
       `${file} cannot be loaded: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
@@ -52,6 +56,18 @@ async function loadModule(file: string): Promise<unknown> {
       error,
     );
   }
+}
+
+const readButNotSet = (code: string): string[] => {
+  const read = [...code.matchAll(/process\.env(?:\.|\[['"])(\w+)/g)].map(([, name]) => name!);
+  return [...new Set(read)].filter((name) => !process.env[name]);
+};
+
+function emptySettings(value: unknown, path: readonly PropertyKey[], variables: readonly string[]): Unset[] {
+  if (path.length > 0 && (value === undefined || value === '')) return [{ path, variables, empty: true }];
+  if (typeof value !== 'object' || value === null) return [];
+  const settings = Array.isArray(value) ? [...value.entries()] : Object.entries(value);
+  return settings.flatMap(([key, inner]) => emptySettings(inner, [...path, key], variables));
 }
 
 /** Adds the settings whose environment variables are not set to `unset`. */
@@ -71,12 +87,15 @@ function loadYaml(file: string, unset: Unset[]): unknown {
 function substitute(value: unknown, path: readonly PropertyKey[], unset: Unset[]): unknown {
   if (typeof value === 'string') {
     const variables = new Set<string>();
+    const empty = new Set<string>();
     const text = value.replace(/\$\{(\w+)\}/g, (_match, name: string) => {
       const found = process.env[name];
       if (found === undefined) variables.add(name);
+      else if (found === '') empty.add(name);
       return found ?? '';
     });
     if (variables.size > 0) unset.push({ path, variables: [...variables] });
+    else if (text === '' && empty.size > 0) unset.push({ path, variables: [...empty], empty: true });
     return text;
   }
   if (Array.isArray(value)) return value.map((v, i) => substitute(v, [...path, i], unset));

@@ -13,7 +13,7 @@ const positive = z.number().int().positive();
 const fromEnvironment = (what: string) =>
   z
     .string({ error: `is missing: set the environment variable that holds ${what}` })
-    .min(1, `is empty: set the environment variable that holds ${what}`);
+    .min(1, { error: `is empty: set the environment variable that holds ${what}`, abort: true });
 
 export const postgresSchema = z.strictObject({
   kind: z.literal('postgres'),

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { InsideoutError } from '../../../core/errors.ts';
 import { loadConfig } from '../../../daemon/config/load.ts';
 
 let folder: string;
@@ -22,6 +23,11 @@ stores: { local: { kind: sqlite, path: views.db } }
 views:
   - { name: card, from: shop.public.customers, store: local, key: [id], columns: { id: bigint } }
 `;
+
+const code = (url: string) => `export default {
+  sources: { shop: { kind: 'postgres', url: ${url}, tables: ['public.customers'] } },
+  log: { kind: 'embedded', path: 'log.db' },
+};`;
 
 describe('loadConfig', () => {
   test('a TypeScript config imports insideout from anywhere, and keeps its functions', async () => {
@@ -80,6 +86,27 @@ describe('loadConfig', () => {
       '  views.0.store: takes STORE from the environment, where it is not set',
       `  views.0.key: "no" is not among the view's columns: add it to columns`,
     ]);
+  });
+
+  test.each([
+    ['insideout.config.yaml', yaml.replace(`\${DATA}`, 'data'), ''],
+    ['insideout.config.ts', code(`process.env.SHOP_URL ?? ''`), ''],
+    ['insideout.config.ts', code(`process.env['SHOP_URL']`), undefined],
+  ])('a variable without a value is one problem, and named, in %s', async (name, text, value) => {
+    write(name, text);
+    vi.stubEnv('SHOP_URL', value);
+    const error = (await loadConfig({ folder }).catch((e: unknown) => e)) as InsideoutError;
+    expect(error.message.split('\n').slice(1)).toEqual([
+      '  sources.shop.url: takes SHOP_URL from the environment, where it is not set',
+    ]);
+    expect(error.hint).toBe('Set SHOP_URL.');
+  });
+
+  test('a variable without a value is no problem where the setting may be empty', async () => {
+    const store = `remote: { kind: redis, url: "redis://h", prefix: "\${SHOP_PREFIX}" }`;
+    write('insideout.config.yaml', `log: { kind: embedded, path: log.db }\nstores: { ${store} }`);
+    vi.stubEnv('SHOP_PREFIX', '');
+    expect((await loadConfig({ folder })).stores.remote).toMatchObject({ prefix: '' });
   });
 
   test.each([
