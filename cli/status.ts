@@ -59,7 +59,8 @@ function human(status: Status): string {
           v.store,
           v.generation ?? '-',
           v.lag ?? '-',
-          v.deadLetters ?? '-',
+          v.deadLetters ??
+            (v.deadLettersOfTopic === null ? '-' : `at most ${v.deadLettersOfTopic} in the topic`),
           state(v, stopped),
         ]),
       ),

@@ -5,10 +5,10 @@ import { formatLsn } from '../core/lsn.ts';
 import { type Checkpoint, parsePartitionKey } from '../core/position.ts';
 import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
-import { countDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
+import { DeadLetterCounts } from './dead-letter-counts.ts';
 import { type ErasuresStatus, readErasuresStatus } from './erasures-status.ts';
 import { missingLog } from './existing.ts';
 import { missingFile, openLog, openStore, sourceGap, sourceSlot, stoppedTables } from './wiring.ts';
@@ -45,8 +45,10 @@ export interface ViewStatus {
   readonly generation: GenerationId | null;
   /** Records of the topic that are not applied yet; null when it cannot be told. */
   readonly lag: number | null;
-  /** Of all views of the topic; null when it cannot be told, as for a view that another view feeds. */
+  /** Of this view; null when it cannot be told, or there are too many in its topic to count them by view. */
   readonly deadLetters: number | null;
+  /** At most so many dead letters of all views of the topic, where they are too many to count them by view. */
+  readonly deadLettersOfTopic: number | null;
   readonly error: string | null;
 }
 
@@ -60,10 +62,15 @@ export interface Status {
   readonly erasures: ErasuresStatus | null;
 }
 
+interface Known {
+  readonly log: Log;
+  readonly letters: DeadLetterCounts;
+}
+
 /** How things are, asked of Postgres, the Log and the stores themselves: daemons need not run. */
 export async function readStatus(config: CheckedConfig): Promise<Status> {
   const sources = await Promise.all(Object.keys(config.sources).map((name) => readSource(config, name)));
-  const readViews = (known: { log: Log } | null) =>
+  const readViews = (known: Known | null) =>
     Promise.all(config.views.map((view) => readView(config, view, known)));
   const missing = missingLog(config);
   if (missing) {
@@ -88,7 +95,7 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
       }
       return { name, partitions: ends.length, records, ends };
     });
-    const views = await readViews({ log });
+    const views = await readViews({ log, letters: new DeadLetterCounts(log) });
     const opened = log;
     const checked = await Promise.all(sources.map((source) => withLog(config, source, opened)));
     const erasures = await readErasuresStatus(log, config.namespace);
@@ -153,14 +160,12 @@ async function withLog(config: CheckedConfig, source: SourceStatus, log: Log): P
 async function readView(
   config: CheckedConfig,
   view: ViewDefinition,
-  known: { log: Log } | null,
+  known: Known | null,
 ): Promise<ViewStatus> {
-  const base = {
-    name: view.shape.name,
-    store: view.store,
-    topic: rootTopic(config.views, view),
-    deadLetters: known && typeof view.from === 'string' ? await countDeadLetters(known.log, view.from) : null,
-  };
+  const { name } = view.shape;
+  const topic = rootTopic(config.views, view);
+  const read = typeof view.from === 'string' ? [view.from] : null;
+  const base = { name, store: view.store, topic, ...(await lettersOf(name, read, known)) };
   let store: ViewStore | null = null;
   const stored = config.stores[view.store];
   if (stored && missingFile(stored) !== null) return { ...base, generation: null, lag: null, error: null };
@@ -171,8 +176,7 @@ async function readView(
     const checkpoint = await (await store.open(view.shape, generation)).checkpoint();
     const topics = inputsOf(view, checkpoint);
     const lag = known && (await lagOf(topics, checkpoint, known.log));
-    const deadLetters = known && (await lettersOf(topics, known.log));
-    return { ...base, generation, lag, deadLetters, error: null };
+    return { ...base, generation, lag, ...(await lettersOf(name, topics, known)), error: null };
   } catch (error) {
     return { ...base, generation: null, lag: null, error: toInsideoutError(error).message };
   } finally {
@@ -186,11 +190,8 @@ const inputsOf = (view: ViewDefinition, checkpoint: Checkpoint): string[] =>
     ? [view.from]
     : [...new Set([...checkpoint.keys()].map((key) => parsePartitionKey(key).topic))];
 
-async function lettersOf(topics: readonly string[], log: Log): Promise<number> {
-  let letters = 0;
-  for (const topic of topics) letters += await countDeadLetters(log, topic);
-  return letters;
-}
+const lettersOf = async (view: string, topics: readonly string[] | null, known: Known | null) =>
+  topics && known ? await known.letters.of(view, topics) : { deadLetters: null, deadLettersOfTopic: null };
 
 /** Null when the Log does not have what the view reads: a view of nothing is not up to date. */
 async function lagOf(topics: readonly string[], checkpoint: Checkpoint, log: Log): Promise<number | null> {

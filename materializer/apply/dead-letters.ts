@@ -113,14 +113,30 @@ function letterOf(f: FailedRecord, partitions: number, now: number): LogRecord {
   };
 }
 
-/** How many dead letters there are of a topic. Reads all of them. */
-export async function countDeadLetters(log: Log, topic: string): Promise<number> {
+/** How many dead letters a topic has, by view. */
+export interface DeadLetterCount {
+  /** Null when there are too many to read them all. */
+  readonly byView: ReadonlyMap<string, number> | null;
+  /** Of all views together; at most so many when they were not read. */
+  readonly total: number;
+}
+
+/** Counts the dead letters of a topic. Reads all of them, unless the Log holds more than `most`. */
+export async function countDeadLetters(log: Log, topic: string, most = 100_000): Promise<DeadLetterCount> {
+  let held = 0;
+  for (const { first, end } of (await log.offsets([deadLetterTopic(topic)])).values()) held += end - first;
+  if (held > most) return { byView: null, total: held };
   const found = new Set<string>();
   for await (const { records } of readToEnd(log, [deadLetterTopic(topic)]))
     for (const { key, value } of records)
       if (value === null) found.delete(String(key));
       else found.add(String(key));
-  return found.size;
+  const byView = new Map<string, number>();
+  for (const key of found) {
+    const view = key.slice(key.lastIndexOf('/') + 1);
+    byView.set(view, (byView.get(view) ?? 0) + 1);
+  }
+  return { byView, total: found.size };
 }
 
 /**

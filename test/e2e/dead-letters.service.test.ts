@@ -8,7 +8,7 @@ import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { servers, uniqueName } from '../support/servers.ts';
 
-test('a poison record is set aside with its origin and bytes, counted and shown, and the view goes on', async () => {
+test('a poison record is set aside with its origin and bytes, counted for the view that met it, and the view goes on', async () => {
   const db = await createDatabase();
   const source = uniqueName('shop');
   const topic = `${source}.public.t`;
@@ -28,7 +28,11 @@ test('a poison record is set aside with its origin and bytes, counted and shown,
     },
     log: { kind: 'kafka', brokers: [kafka], registry: { url: registry } },
     stores: { local: { kind: 'sqlite', path: 'views.db' } },
-    views: [{ name: 't', from: topic, store: 'local', key: ['id'], columns: { id: 'bigint', v: 'text' } }],
+    views: [
+      { name: 't', from: topic, store: 'local', key: ['id'], columns: { id: 'bigint', v: 'text' } },
+      // The text fits no integer, and whoever does not read it is innocent.
+      { name: 'wrong', from: topic, store: 'local', key: ['id'], columns: { id: 'bigint', v: 'int' } },
+    ],
     http: false,
   };
   writeFileSync(join(folder, 'insideout.config.yaml'), JSON.stringify(config));
@@ -44,15 +48,25 @@ test('a poison record is set aside with its origin and bytes, counted and shown,
     const poison = Buffer.from('this is not Avro');
     await log.append([{ topic, partition: 0, key: poison, value: poison, timestamp: 1 }]);
     await db.client.query("insert into t values (2, 'after')");
+    const atTheEnd = async () =>
+      JSON.parse((await insideout('status', '--json')).output).views.every(
+        (v: { lag: number | null }) => v.lag === 0,
+      );
     await eventually(
       'the view has gone on',
-      async () => (await insideout('get', 't', '2', '--json')).code === 0,
+      async () => (await insideout('get', 't', '2', '--json')).code === 0 && (await atTheEnd()),
     );
 
     const status = JSON.parse((await insideout('status', '--json')).output);
-    expect(status.views[0]).toMatchObject({ name: 't', lag: 0, deadLetters: 1 });
-    const [letter] = JSON.parse((await insideout('dlq', 'list', '--json')).output).filter(
-      (l: { topic: string }) => l.topic === topic,
+    expect(status.views).toMatchObject([
+      { name: 't', lag: 0, deadLetters: 1, deadLettersOfTopic: null },
+      { name: 'wrong', deadLetters: 3, deadLettersOfTopic: null },
+    ]);
+    const { output } = await insideout('status');
+    expect(output).toMatch(/^t +local +1 +0 +1 +caught up$/m);
+    expect(output).toMatch(/^wrong +local +1 +0 +3 +caught up$/m);
+    const [letter] = JSON.parse((await insideout('dlq', 'list', topic, '--json')).output).filter(
+      (l: { topic: string; view: string }) => l.topic === topic && l.view === 't',
     );
     expect(letter).toMatchObject({
       topic,
@@ -68,17 +82,20 @@ test('a poison record is set aside with its origin and bytes, counted and shown,
     const told = daemon
       .output()
       .split('\n')
-      .filter((line) => line.includes('became a dead letter'));
-    expect(told.map((line) => JSON.parse(line))).toMatchObject([
+      .filter((line) => line.includes('became a dead letter'))
+      .map((line) => JSON.parse(line));
+    const origin = { level: 'warn', topic, partition: 0 };
+    expect(told.filter(({ view }) => view === 't')).toMatchObject([
       {
-        level: 'warn',
-        view: 't',
-        topic,
-        partition: 0,
+        ...origin,
         offset: letter.offset,
         code: 'RECORD_UNDECODABLE',
         mend: expect.stringContaining('insideout dlq show'),
       },
+    ]);
+    expect(told.filter(({ view }) => view === 'wrong').map(({ code }) => code)).toEqual([
+      'RECORD_UNDECODABLE',
+      'RECORD_UNCONVERTIBLE',
     ]);
     expect(daemon.output()).not.toContain('this is not Avro');
     expect(await daemon.end('SIGTERM')).toBe(0);
