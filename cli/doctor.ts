@@ -22,7 +22,9 @@ import { checkSubjects } from './subjects.ts';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .description('check every connection and setting, and print the mend of what is wrong; changes nothing')
+    .description(
+      'check every connection and setting, and print the mend of what is wrong; changes no data and no settings (a keyspace that Cassandra lacks is created)',
+    )
     .action(async (_options: object, command: Command) => {
       const loaded = await config(command);
       const findings = (

@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
+import { configNames } from '../daemon/config/load.ts';
 import { globals } from './context.ts';
 import { report } from './output.ts';
 
@@ -12,8 +13,9 @@ export function initCommand(): Command {
     .action((options: { yaml?: boolean }, command: Command) => {
       const name = options.yaml ? 'insideout.config.yaml' : 'insideout.config.ts';
       const file = join(process.cwd(), name);
-      if (existsSync(file))
-        throw new InsideoutError('USAGE', `${name} is there already.`, {
+      const there = configNames.find((other) => existsSync(join(process.cwd(), other)));
+      if (there)
+        throw new InsideoutError('USAGE', `${there} is there already.`, {
           hint: 'Edit it, or remove it first.',
         });
       writeFileSync(file, options.yaml ? yaml : typescript, { flag: 'wx' });
@@ -21,7 +23,7 @@ export function initCommand(): Command {
         globals(command).json,
         { file },
         () =>
-          `wrote ${name}\nnext: set DATABASE_URL, edit the table and the view, then run \`insideout doctor\` and \`insideout up\``,
+          `wrote ${name}\nnext: set DATABASE_URL, edit the table and the view, then run \`npx insideout doctor\` and \`npx insideout up\``,
       );
     });
 }

@@ -75,9 +75,19 @@ function inherit(command: Command): Command {
   command
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: () => {} });
+    .configureOutput({ outputError: () => {} })
+    .addHelpText('before', () => refuseUnknown(command));
   command.commands.forEach(inherit);
   return command;
+}
+
+/** Help is given before the parser looks for the command, so help for one that is not there would seem to be right. */
+function refuseUnknown(command: Command): string {
+  const [name] = command.args[0] === 'help' ? command.args.slice(1) : command.args;
+  const known = command.commands.some((c) => c.name() === name);
+  if (command.commands.length > 0 && name !== undefined && !name.startsWith('-') && !known)
+    throw new CommanderError(1, 'commander.unknownCommand', `error: unknown command '${name}'`);
+  return '';
 }
 
 /** What the parser refused, in the form of all other errors. */

@@ -6,7 +6,8 @@ import { parse } from 'yaml';
 import { InsideoutError } from '../../core/errors.ts';
 import { type CheckedConfig, checkConfig, type Unset } from './check.ts';
 
-const names = [
+/** Names that are looked for, in this order; only the first is read. */
+export const configNames = [
   'insideout.config.ts',
   'insideout.config.js',
   'insideout.config.mjs',
@@ -21,7 +22,7 @@ export async function loadConfig(options: {
 }): Promise<CheckedConfig & { readonly file: string }> {
   const file = options.file
     ? resolve(options.folder, options.file)
-    : names.map((n) => resolve(options.folder, n)).find(existsSync);
+    : configNames.map((n) => resolve(options.folder, n)).find(existsSync);
   if (!file)
     throw unusable(
       `There is no insideout.config.ts (.js, .yaml) in ${options.folder}.`,

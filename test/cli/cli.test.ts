@@ -97,8 +97,41 @@ describe('the command line', () => {
     expect(again.code).toBe(2);
     expect(again.err).toMatch(/is there already\.\nmend: /);
     expect(readFileSync(file, 'utf8')).toBe(written);
-    expect(JSON.parse((await run(['init', '--yaml', '--json'])).out).file).toMatch(
-      /insideout\.config\.yaml$/,
+  });
+
+  test.each([
+    ['insideout.config.ts', ['--yaml']],
+    ['insideout.config.yaml', []],
+    ['insideout.config.mjs', []],
+  ])('init writes nothing beside %s: only one of them would be read', async (there, options) => {
+    writeFileSync(join(folder, there), '');
+    const refused = await run(['init', ...options]);
+    expect(refused.code).toBe(2);
+    expect(refused.err).toBe(`error: ${there} is there already.\nmend: Edit it, or remove it first.\n`);
+    expect(readdirSync(folder)).toEqual([there]);
+  });
+
+  test('init prints commands that can be run as they stand', async () => {
+    const { out } = await run(['init', '--yaml']);
+    expect(readdirSync(folder)).toEqual(['insideout.config.yaml']);
+    expect(out).toMatch(/`npx insideout doctor` and `npx insideout up`/);
+  });
+
+  test.each([
+    [['nope', '--help'], 'nope'],
+    [['help', 'nope'], 'nope'],
+    [['source', 'nope', '--help'], 'nope'],
+    [['--json', 'nope', '-h'], 'nope'],
+  ])('help for a command that is not there, as in %j, is wrong usage', async (args, name) => {
+    const { code, out, err } = await run(args);
+    expect(code).toBe(2);
+    expect(out + err).toContain(`Unknown command '${name}'.`);
+    expect(out).not.toContain('Commands:');
+  });
+
+  test('doctor does not promise to create nothing where it creates', async () => {
+    expect((await run(['doctor', '--help'])).out.replace(/\s+/g, ' ')).toMatch(
+      /changes no data and no settings \(a keyspace that Cassandra lacks is created\)/,
     );
   });
 
