@@ -145,36 +145,6 @@ test('a fenced writer whose writes arrive late changes nothing', async () => {
   await proxy.close();
 });
 
-test('a store that goes away in mid-batch acknowledges nothing, and takes the batch when it is back', async () => {
-  const proxy = await tcpProxy(contactPoint);
-  const shaky = await open(proxy.address);
-  const view = freshView();
-  const generation = await shaky.open(view, 1);
-  const claim = await generation.claim('t', 0);
-  const batch = batchOf(
-    0,
-    Array.from({ length: 3_000 }, (_, i) => upsert(i, `k${i}`, { a: 'x'.repeat(50), b: i })),
-  );
-  proxy.after(100_000, () => void proxy.cut());
-  await expect(generation.apply(claim, batch)).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
-  const direct = await store.open(view, 1);
-  expect((await direct.checkpoint()).get('t/0')).toBe(0);
-  expect(await direct.count()).toBeLessThan(3_000);
-  await expect(shaky.check()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
-  await proxy.restore();
-  await eventually('the driver connects again', () =>
-    shaky.check().then(
-      () => true,
-      () => false,
-    ),
-  );
-  await generation.apply(claim, batch);
-  expect((await direct.checkpoint()).get('t/0')).toBe(3_000);
-  expect(await direct.count()).toBe(3_000);
-  await shaky.close();
-  await proxy.close();
-});
-
 test('one row that cannot be stored is named as such, without its values, and the checkpoint stays', async () => {
   const generation = await store.open(freshView(), 1);
   const claim = await generation.claim('t', 0);

@@ -5,7 +5,6 @@ import type { ViewBatch, ViewShape } from '../../../core/view.ts';
 import { type RunningRedis, startRedis } from '../../../stack/redis.ts';
 import { viewStoreConformance } from '../../conformance/view-store.ts';
 import { realClock, viewStoreTtlConformance } from '../../conformance/view-store-ttl.ts';
-import { eventually } from '../../support/eventually.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 
 const open = () => openRedisStore({ url: servers().redis, prefix: `${uniqueName('conformance')}*:` });
@@ -85,42 +84,6 @@ describe('on a server of its own', () => {
   });
   afterAll(async () => {
     await server?.stop();
-  });
-
-  test('a server killed in mid-batch and started again loses nothing and repeats nothing', async () => {
-    const store = await openRedisStore({ url: server.url, prefix: 'crash:' });
-    const generation = await store.open(view, 1);
-    const claim = await generation.claim('t', 0);
-    const batch = batchOf(0, 60_000);
-    const applying = generation.apply(claim, batch).then(
-      () => null,
-      (error: unknown) => error,
-    );
-    const watcher = new Redis(server.url);
-    watcher.on('error', () => {});
-    await eventually('the batch is under way', async () => {
-      const next = await watcher.hget('crash:insideout:checkpoint:card:{g1}', 't/0');
-      return Number(next) >= 4_000;
-    });
-    watcher.disconnect();
-    await server.kill();
-    expect(await applying).toMatchObject({ code: 'STORE_UNREACHABLE' });
-    await expect(store.check()).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
-    await server.restart();
-    await eventually('the store answers again', () =>
-      store.check().then(
-        () => true,
-        () => false,
-      ),
-    );
-    const stored = (await generation.checkpoint()).get('t/0') ?? 0;
-    expect(stored).toBeGreaterThanOrEqual(4_000);
-    expect(stored).toBeLessThan(60_000);
-    expect(await generation.count()).toBe(stored);
-    await generation.apply(claim, batch);
-    expect(await generation.count()).toBe(60_000);
-    expect((await generation.checkpoint()).get('t/0')).toBe(60_000);
-    await store.close();
   });
 
   test('a script that the server has forgotten is sent again', async () => {

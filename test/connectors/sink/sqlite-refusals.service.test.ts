@@ -36,6 +36,8 @@ test('doctor finds a file that can only be read, and a folder that nothing can b
   chmodSync(join(folder, 'views.db'), 0o666);
   chmodSync(folder, 0o555);
   expect(await doctor()).toMatch(/^fail .* cannot be written \(SQLITE_\w+\)/);
+  chmodSync(folder, 0o777);
+  expect(await doctor()).toMatch(/^ok /);
 });
 
 test('a check leaves the file as it is', async () => {
