@@ -1,4 +1,5 @@
 import type { ForeignKey } from '../connectors/source/erasure.ts';
+import { refersTo } from '../connectors/source/reference-circles.ts';
 
 export interface SuggestedSubject {
   /** For `is` in the config; each line comes after the table that it refers to. */
@@ -51,7 +52,7 @@ function whyNot(
 ): string | null {
   const { table, columns, references } = key;
   if (columns.length > 1)
-    return `has several columns, which a line cannot express: if one of them tells enough, add ${table}.${columns[0]} -> ${references.table}.${references.columns[0]}`;
+    return `has several columns, which a line cannot express: one of them alone may find rows of other subjects`;
   if (table === references.table)
     return 'refers to rows of its own table: those may belong to other subjects';
   const back = order.includes(table) && order.indexOf(table) < order.indexOf(references.table);
@@ -66,15 +67,6 @@ function whyNot(
 }
 
 const unwritable = (table: string): boolean => /\s/.test(table);
-
-/** True when `from` refers to `to`, itself or through other tables. */
-function refersTo(from: string, to: string, foreignKeys: readonly ForeignKey[]): boolean {
-  const seen = [from];
-  for (const table of seen)
-    for (const { references } of foreignKeys.filter((f) => f.table === table))
-      if (!seen.includes(references.table)) seen.push(references.table);
-  return from !== to && seen.includes(to);
-}
 
 /** The referred column is written where it is not the primary key, or where the line would not say which it is. */
 function lineOf({ table, columns, references }: ForeignKey, own: { table: string; column: string }): string {

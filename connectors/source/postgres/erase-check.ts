@@ -5,7 +5,7 @@ import { quoteQualified } from './catalog.ts';
 import { quoteIdent } from './connection.ts';
 import { checkAnonymise } from './erase-anonymise.ts';
 import { type EraseCatalog, type EraseTable, referredColumn } from './erase-catalog.ts';
-import { checkReference } from './erase-references.ts';
+import { checkOthers, checkReference } from './erase-references.ts';
 
 /** Compares a subject with the catalog. An error means that erasing would fail, miss rows or lose them silently. */
 export function checkSubject(subject: SubjectTables, catalog: EraseCatalog): Finding[] {
@@ -24,7 +24,8 @@ export function checkSubject(subject: SubjectTables, catalog: EraseCatalog): Fin
   for (const [i, place] of subject.tables.entries())
     if (known.includes(place)) findings.push(...checkPlace(place, i, { subject, catalog }));
   if (known.length === subject.tables.length)
-    for (const foreignKey of catalog.foreignKeys) findings.push(...checkReference(foreignKey, subject));
+    for (const foreignKey of catalog.foreignKeys)
+      findings.push(...checkReference(foreignKey, subject, catalog));
   return findings;
 }
 
@@ -152,6 +153,7 @@ function checkPlace(
         ),
       );
   }
+  findings.push(...checkOthers(place, subject, catalog));
   if (!column.indexed)
     findings.push(
       warning(

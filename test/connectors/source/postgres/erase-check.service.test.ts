@@ -96,6 +96,49 @@ test('a foreign key that is not listed is a warning with its line, and an error 
   expect(rest.filter((text) => !text.includes('No index'))).toEqual([]);
 });
 
+test('no mend names rows of others: neither of a table that refers to itself, nor by one column of several', async () => {
+  await db.client.query(`
+    alter table customers add referred_by bigint references customers, add last_order bigint references orders;
+    create table people (tenant int, no int, customer_id bigint references customers, primary key (tenant, no));
+    create table visits (id int primary key, tenant int, no int, foreign key (tenant, no) references people (tenant, no));
+    create index on people (customer_id); create index on visits (tenant); create index on visits (no);
+    create index on customers (referred_by)`);
+  const listed = [...customer, 'public.people.customer_id'];
+  const found = await problems(subject(listed));
+  expect(found.sort()).toEqual([
+    expect.stringMatching(
+      /^warning: Rows of public.customers .* last_order may be others'.* ON DELETE SET NULL;$/,
+    ),
+    expect.stringMatching(
+      /^warning: Rows of public.customers .* referred_by may be others'.* ON DELETE SET NULL;$/,
+    ),
+    expect.stringMatching(/^warning: public.visits refers .* by tenant, no. A line cannot follow several/),
+  ]);
+  expect(found.join()).not.toMatch(/`is`/);
+  await db.client.query(found[1]!.slice(found[1]!.indexOf('ALTER')));
+  const cleared = (await problems(subject(listed))).filter((text) => text.includes('referred_by'));
+  expect(cleared).toEqual([]);
+
+  const wrong = subject([
+    ...listed,
+    'public.customers.referred_by',
+    'public.visits.tenant -> public.people.tenant',
+  ]);
+  const told = (await problems(wrong)).filter((text) => !text.includes('last_order'));
+  expect(told).toEqual([
+    expect.stringMatching(/^warning: Whatever rows of public.customers .* by referred_by .* those of others/),
+    expect.stringMatching(/^error: Rows of public.people may share a value of tenant.*are not supported/),
+    expect.stringMatching(/^warning: public.visits refers .* by tenant, no. A line cannot follow several/),
+  ]);
+  await expect(eraser.erase(wrong, '7', { id: 'e' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  // One that tells the row by itself is enough.
+  await db.client.query('create unique index on people (no)');
+  const by = await problems(subject(listed));
+  expect(by.at(-1)).toMatch(/Add to `is`: public.visits.no -> public.people.no$/);
+  const well = await problems(subject([...listed, 'public.visits.no -> public.people.no']));
+  expect(well.filter((text) => !text.includes('last_order'))).toEqual([]);
+});
+
 test('what the publication leaves out, what the role may not, and what hides rows is told', async () => {
   await db.client.query(
     `drop publication shop; create publication shop for table customers, orders with (publish = 'insert, update')`,
