@@ -108,7 +108,7 @@ export function classifySqlite(error: unknown, path: string): InsideoutError {
   return make(
     'STORE_REFUSED',
     `The SQLite file ${path} cannot be written (${code}).`,
-    'Check that the folder exists, is writable and has room; a corrupt file may be removed, its views are built again.',
+    'Check that the folder exists, is writable and has room, and that the file and those with -wal and -shm beside it can be written; a corrupt file may be removed, its views are built again.',
   );
 }
 
