@@ -46,5 +46,7 @@ type Scalar = {
   array: readonly Value[];
 };
 
-/** The row type that a set of declared columns stands for; every column may be null. */
-export type RowOf<C extends Columns> = { readonly [K in keyof C]: Scalar[C[K]] | null };
+/** The row type that a set of declared columns stands for; every column may be null but those of `Never`. */
+export type RowOf<C extends Columns, Never = never> = {
+  readonly [K in keyof C]: K extends Never ? Scalar[C[K]] : Scalar[C[K]] | null;
+};

@@ -36,8 +36,28 @@ export interface Effects {
   readonly run: (changes: readonly ViewEffect[]) => void | Promise<void>;
 }
 
-/** What `view()` takes. `Reads` are the source's columns, `Stored` the view's. */
-export interface ViewOptions<Reads extends Columns, Stored extends Columns> {
+/** The key of a view: names of its columns, or view column to source column. */
+type KeyOf<Stored extends Columns> =
+  | readonly (keyof Stored & string)[]
+  | Readonly<Partial<Record<keyof Stored & string, string>>>;
+
+/** What a type names one by one; nothing when it may be any text. */
+type Named<T> = T extends string ? (string extends T ? never : T) : never;
+
+/** A list of unknown length is not known to have all that it could. */
+type Listed<K extends readonly unknown[]> = number extends K['length'] ? never : Named<K[number]>;
+
+/** What `row` sees: `reads`, or without it the view's own columns. Of either the key is never null. */
+type Seen<Reads extends Columns | null, Stored extends Columns, K> = Reads extends Columns
+  ? RowOf<Reads, K extends readonly unknown[] ? Listed<K> : Named<K[keyof K]>>
+  : RowOf<Stored, K extends readonly unknown[] ? Listed<K> : keyof K>;
+
+/** What `view()` takes. `Reads` are the source's columns, null when `reads` is left out; `Stored` the view's. */
+export interface ViewOptions<
+  Reads extends Columns | null,
+  Stored extends Columns,
+  K extends KeyOf<Stored> = KeyOf<Stored>,
+> {
   /** `[a-z_][a-z0-9_]*`, at most 40 characters; the SQL view, the Redis prefix, the Cassandra table. */
   readonly name: string;
   /** The topic: `<source>.<schema>.<table>`; or `{ view: 'name' }`, to be fed by another view. */
@@ -46,15 +66,15 @@ export interface ViewOptions<Reads extends Columns, Stored extends Columns> {
   /** The columns that are stored, with their types. */
   readonly columns: Stored;
   /** The source's key columns; as a map, view column to source column, when they are renamed. */
-  readonly key: readonly (keyof Stored & string)[] | Readonly<Partial<Record<keyof Stored & string, string>>>;
+  readonly key: K;
   /** The source columns that `row` sees. Default: `columns`. */
-  readonly reads?: Reads;
+  readonly reads?: Reads & Columns;
   /**
    * Makes the stored columns of a source row; null leaves the row out (and deletes what an earlier version of it
-   * put in). Pure: it is called again on every rebuild. Key columns are set for you. Default: columns of the
-   * same name.
+   * put in). Pure: it is called again on every rebuild. Key columns are set for you, and never null in what
+   * `row` sees. Default: columns of the same name.
    */
-  readonly row?: (row: RowOf<Reads>) => Partial<RowOf<Stored>> | null;
+  readonly row?: (row: Seen<Reads, Stored, K>) => Partial<RowOf<Stored>> | null;
   /** Writes the view to the Log as well, for others to read. Default: when another view of the config reads it. */
   readonly publish?: boolean;
   /**
@@ -94,9 +114,11 @@ export interface ViewDeclaration {
 }
 
 /** Declares a view. The row function's types follow from `reads` and `columns`. Checks nothing: the config does. */
-export function view<const Stored extends Columns, const Reads extends Columns = Stored>(
-  options: ViewOptions<Reads, Stored>,
-): ViewDeclaration {
+export function view<
+  const Stored extends Columns,
+  const K extends KeyOf<Stored>,
+  const Reads extends Columns | null = null,
+>(options: ViewOptions<Reads, Stored, K>): ViewDeclaration {
   return options as unknown as ViewDeclaration;
 }
 

@@ -17,7 +17,8 @@ export class Decoder {
   readonly #keyColumns: readonly (readonly [string, string])[];
   /** The columns that the row function makes. */
   readonly #stored: readonly string[];
-  readonly #readsStored: boolean;
+  /** Names under which the row function sees key columns, and which: also where they are in no value. */
+  readonly #keyInRow: readonly (readonly [string, number])[];
   readonly #end: EndOf | null;
 
   /** `lacks` is told of columns that the view reads and a writer does not have, of each once: they are null. */
@@ -26,7 +27,12 @@ export class Decoder {
     this.#view = view;
     this.#end = endOf(shape);
     this.#keyColumns = shape.key.map((name) => [name, keyFrom[name]!]);
-    this.#readsStored = view.reads === shape.columns;
+    const readsStored = view.reads === shape.columns;
+    this.#keyInRow = this.#keyColumns.flatMap(([name, source], i): [string, number][] => {
+      // Declared under the view's names, a renamed key column is not among the source's columns.
+      if (readsStored) return [[name, i]];
+      return view.reads[source] === shape.columns[name] ? [[source, i]] : [];
+    });
     this.#stored = Object.keys(shape.columns).filter((name) => !shape.key.includes(name));
     const keyTypes: Record<string, Columns[string]> = {};
     for (const [name, source] of this.#keyColumns) keyTypes[source] = shape.columns[name]!;
@@ -39,8 +45,8 @@ export class Decoder {
   }
 
   #tellLacking(columns: readonly string[], lacks: (columns: readonly string[]) => void): void {
-    // Under the view's names the key is not read from the row.
-    const read = this.#readsStored ? columns.filter((c) => !this.#view.shape.key.includes(c)) : columns;
+    // The key is not read from there.
+    const read = columns.filter((c) => !this.#keyInRow.some(([name]) => name === c));
     if (read.length > 0) lacks(read);
   }
 
@@ -118,11 +124,7 @@ export class Decoder {
   #project(source: Row, key: Key): Record<string, Value> | null {
     const { row: project, shape } = this.#view;
     if (!project) return source as Record<string, Value>;
-    // Declared under the view's names, a renamed key column is not among the source's columns.
-    if (this.#readsStored)
-      this.#keyColumns.forEach(([name], i) => {
-        (source as Record<string, Value>)[name] = key[i]!;
-      });
+    for (const [name, i] of this.#keyInRow) (source as Record<string, Value>)[name] = key[i]!;
     let made: Row | null;
     try {
       made = project(source);

@@ -26,7 +26,7 @@ test('the row function sees exactly the columns that are read, and makes exactly
     key: { customer_id: 'id' },
     row: (row) => {
       expectTypeOf(row).toEqualTypeOf<{
-        readonly id: bigint | null;
+        readonly id: bigint;
         readonly visits: number | null;
         readonly photo: Uint8Array | null;
         readonly ok: boolean | null;
@@ -64,6 +64,54 @@ test('the row function sees exactly the columns that are read, and makes exactly
     columns: { id: 'bigint' },
     // @ts-expect-error the key must be among the columns
     key: ['identifier'],
+  });
+});
+
+test('key columns are never null in a row function, whatever they are called there; all others may be', () => {
+  const common = { name: 'card', from: 't', store: 's' } as const;
+  view({
+    ...common,
+    columns: { id: 'bigint', v: 'text' },
+    key: ['id'],
+    row: (row) => {
+      expectTypeOf(row).toEqualTypeOf<{ readonly id: bigint; readonly v: string | null }>();
+      return row;
+    },
+  });
+  view({
+    ...common,
+    columns: { a: 'text', b: 'int', v: 'text' },
+    key: { a: 'first', b: 'second' },
+    row: (row) => {
+      expectTypeOf(row).toEqualTypeOf<{
+        readonly a: string;
+        readonly b: number;
+        readonly v: string | null;
+      }>();
+      return row;
+    },
+  });
+  // Under the source's names, a column that is called as the view calls its key is another one.
+  view({
+    ...common,
+    reads: { first: 'text', a: 'text' },
+    columns: { a: 'text', v: 'text' },
+    key: { a: 'first' },
+    row: (row) => {
+      expectTypeOf(row).toEqualTypeOf<{ readonly first: string; readonly a: string | null }>();
+      return { v: row.first };
+    },
+  });
+  // What is not known until it runs makes no promise.
+  const some: ('id' | 'v')[] = ['id'];
+  view({
+    ...common,
+    columns: { id: 'bigint', v: 'text' },
+    key: some,
+    row: (row) => {
+      expectTypeOf(row).toEqualTypeOf<{ readonly id: bigint | null; readonly v: string | null }>();
+      return row;
+    },
   });
 });
 
