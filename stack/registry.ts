@@ -31,6 +31,8 @@ export const registry: Server = {
   },
   probe: async () => {
     const response = await fetch(`${address}/subjects`);
+    // An answer that is not read keeps its connection, and with it the process.
+    await response.body?.cancel();
     if (!response.ok) throw new Error(`HTTP ${response.status}`);
   },
 };
