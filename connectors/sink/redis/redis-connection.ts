@@ -34,7 +34,7 @@ export class RedisConnection {
       retryStrategy: (attempts) => Math.min(50 * 2 ** attempts, longestPauseMs),
     });
     this.#server = `${this.#redis.options.host}:${this.#redis.options.port}`;
-    checkQuietly(this.#redis);
+    quieten(this.#redis);
     this.#redis.on('connect', () => {
       this.#unselected = null;
     });
@@ -104,17 +104,24 @@ export class RedisConnection {
   }
 }
 
+type Callback = (error: Error | null, reply?: string) => void;
+
 /**
- * The client asks for INFO until the server has loaded its data. When the account may not, it would print that on
- * stderr, among our log; it takes the server for ready all the same.
+ * Keeps the client from printing on stderr, among our log. It does when the account may not ask for INFO, which it
+ * takes for a sign that the server has loaded its data, and when the server asks for no password though there is
+ * one; it goes on in both cases, as it does now without a word.
  */
-function checkQuietly(redis: Redis): void {
-  type Callback = (error: Error | null, text?: string) => void;
-  const ask = redis.info.bind(redis);
-  const quietly = (callback: Callback) =>
-    ask().then(
-      (text) => callback(null, text),
-      (error) => (replyCode(error) === 'NOPERM' ? callback(null, '') : callback(error)),
-    );
-  redis.info = quietly as unknown as typeof redis.info;
+function quieten(redis: Redis): void {
+  const info = redis.info.bind(redis);
+  const auth = redis.auth.bind(redis) as (words: unknown) => Promise<string>;
+  redis.info = ((callback: Callback) => answered(info(), 'NOPERM', callback)) as unknown as typeof info;
+  redis.auth = ((words: unknown, callback: Callback) =>
+    answered(auth(words), 'ERR', callback)) as unknown as typeof redis.auth;
 }
+
+/** Calls back with the reply, or with an empty one in place of the error that is of no matter. */
+const answered = (reply: Promise<string>, noMatter: string, callback: Callback): Promise<void> =>
+  reply.then(
+    (text) => callback(null, text),
+    (error) => (replyCode(error) === noMatter ? callback(null, '') : callback(error)),
+  );
