@@ -50,6 +50,7 @@ function human(status: Status): string {
       ),
     );
   const stopped = new Set(status.sources.flatMap((s) => s.stoppedTables.map((t) => t.topic)));
+  const held = status.logError ? null : new Set(status.topics.map((t) => t.name));
   if (status.views.length > 0)
     parts.push(
       table(
@@ -61,7 +62,7 @@ function human(status: Status): string {
           v.lag ?? '-',
           v.deadLetters ??
             (v.deadLettersOfTopic === null ? '-' : `at most ${v.deadLettersOfTopic} in the topic`),
-          state(v, stopped),
+          state(v, stopped, held),
         ]),
       ),
     );
@@ -72,11 +73,12 @@ function human(status: Status): string {
   return parts.join('\n\n') || 'the config is empty';
 }
 
-function state(view: ViewStatus, stopped: ReadonlySet<string>): string {
+function state(view: ViewStatus, stopped: ReadonlySet<string>, held: ReadonlySet<string> | null): string {
   if (view.error !== null) return view.error;
   if (stopped.has(view.topic)) return 'its table is stopped';
   if (view.generation === null) return 'not built yet';
-  if (view.lag === null) return 'lag unknown';
+  if (view.lag === null)
+    return held && !held.has(view.topic) ? 'its topic is not in the Log yet' : 'lag unknown';
   return view.lag === 0 ? 'caught up' : 'behind';
 }
 

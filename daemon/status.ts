@@ -11,7 +11,15 @@ import type { CheckedConfig } from './config/check.ts';
 import { DeadLetterCounts } from './dead-letter-counts.ts';
 import { type ErasuresStatus, readErasuresStatus } from './erasures-status.ts';
 import { missingLog } from './existing.ts';
-import { missingFile, openLog, openStore, sourceGap, sourceSlot, stoppedTables } from './wiring.ts';
+import {
+  checkSource,
+  missingFile,
+  openLog,
+  openStore,
+  sourceGap,
+  sourceSlot,
+  stoppedTables,
+} from './wiring.ts';
 
 export interface SourceStatus {
   readonly name: string;
@@ -119,6 +127,8 @@ async function readSource(config: CheckedConfig, name: string): Promise<SourceSt
   const slot = config.sources[name]!.slot;
   try {
     const { confirmedLsn, restartLsn: _restart, ...rest } = await sourceSlot(config, name);
+    // Without a slot it has not started yet, or was refused when it did.
+    if (!rest.exists) await checkSource(config, name);
     return {
       name,
       slot,

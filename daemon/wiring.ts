@@ -9,6 +9,7 @@ import { consistencyToken } from '../connectors/source/postgres/consistency-toke
 import { postgresEraser } from '../connectors/source/postgres/erase.ts';
 import { inspect as inspectPostgres } from '../connectors/source/postgres/inspect.ts';
 import type { PostgresSourceOptions } from '../connectors/source/postgres/options.ts';
+import { checkDatabase } from '../connectors/source/postgres/preflight.ts';
 import { recordSchemas } from '../connectors/source/postgres/record-schemas.ts';
 import { dropSlot, type SlotStatus, slotStatus } from '../connectors/source/postgres/slot.ts';
 import { findSlotGap } from '../connectors/source/postgres/slot-gap.ts';
@@ -66,6 +67,9 @@ export const sourceSchemas = (
   config: CheckedConfig,
   name: string,
 ): Promise<ReadonlyMap<string, RecordSchemas>> => recordSchemas(sourceOptions(config, name));
+/** Fails with the `SOURCE_…` error that the source would be refused with if it started now, if any. */
+export const checkSource = (config: CheckedConfig, name: string): Promise<void> =>
+  checkDatabase(sourceOptions(config, name));
 export const sourceSlot = (config: CheckedConfig, name: string): Promise<SlotStatus> =>
   slotStatus(sourceOptions(config, name));
 export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boolean> =>

@@ -119,6 +119,28 @@ test('a missing publication is for an operator, with the statement that mends it
   }
 });
 
+test('a source that was refused is not called fine by status afterwards, nor is the view that it leaves behind', async () => {
+  const db = await createDatabase();
+  try {
+    await db.client.query('create table t (v text)');
+    const cwd = project({
+      sources: { shop: { kind: 'postgres', url: db.url, tables: ['public.t'], slot: `slot_${db.name}` } },
+      stores: { local: { kind: 'sqlite', path: 'views.db' } },
+      views: [{ ...shape, from: 'shop.public.t', store: 'local' }],
+    });
+    const up = await runCli(['up'], { cwd });
+    expect(up.code).toBe(3);
+    const [error, mend] = up.output.split('\n').slice(-3);
+    expect(error).toMatch(/^error: Table public\.t has no primary key/);
+    const status = await runCli(['status'], { cwd });
+    expect(status.code).toBe(3);
+    expect(status.output).toContain(`SOURCE shop  ${error!.slice('error: '.length)}\n  ${mend}\n`);
+    expect(status.output).toMatch(/^t +local .+ its topic is not in the Log yet$/m);
+  } finally {
+    await db.drop();
+  }
+});
+
 describe('a SQLite store that cannot be opened', () => {
   const unopenable: [string, string, (path: string) => void][] = [
     ['lies below a file', 'insideout.config.yaml/views.db', () => {}],

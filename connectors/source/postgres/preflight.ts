@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { InsideoutError } from '../../../core/errors.ts';
 import { absences } from './absent-tables.ts';
 import { type CatalogTable, namedTables, publishedTables } from './catalog.ts';
-import { quoteIdent } from './connection.ts';
+import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { readingProblems, schemaProblem } from './privileges.ts';
 import { creationProblem, type Problem, publicationProblem, readPublication } from './publication.ts';
@@ -65,6 +65,11 @@ export async function preflight(
   const uncreatable = exists ? null : await creationProblem(client, options);
   if (uncreatable) throw refuseFor('SOURCE_PERMISSION', [uncreatable]);
   return { tables, create: !exists };
+}
+
+/** The same, asked from outside. */
+export async function checkDatabase(options: PostgresSourceOptions): Promise<void> {
+  await withClient(options, 'checking the database', (client) => preflight(client, options));
 }
 
 type Code = ConstructorParameters<typeof InsideoutError>[0];
