@@ -8,6 +8,7 @@ import type { CaptureState, TableKeys } from './capture-state.ts';
 import { type CatalogTable, lockUnlessRewritten, namedTables, publishedTables } from './catalog.ts';
 import { Confirmations } from './confirmations.ts';
 import { attempt, connect } from './connection.ts';
+import { buryFormerRows } from './former-rows.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { MessageReader } from './message-reader.ts';
 import type { PostgresSourceOptions } from './options.ts';
@@ -123,7 +124,7 @@ export class PostgresChangeStream implements ChangeStream {
     client: pg.Client,
     { due, created, lookedAt, complete }: Reading,
   ): AsyncGenerator<SourceBatch, ReadonlySet<string>> {
-    const { options, start, tables, signal } = this.#parts;
+    const { options, log, start, tables, signal } = this.#parts;
     const rewritten = new Set<string>();
     const lsn = await beginSnapshot(client, created);
     const origin = originOf({ lsn, xid: null, micros: BigInt(Date.now()) * 1000n });
@@ -142,6 +143,7 @@ export class PostgresChangeStream implements ChangeStream {
         const batch = new RecordBatch();
         batch.truncate(table, await tables.truncateSchemaId(), origin);
         yield mid(batch.take());
+        for await (const tombstones of buryFormerRows(log, table, { origin, signal })) yield mid(tombstones);
       }
       const { onProgress } = options;
       for await (const records of readTable({ client, catalog, table, origin, onProgress })) {

@@ -389,6 +389,11 @@ describe('acknowledgement', () => {
       'the missed delete is made up for',
       async () => (await rows('shop.public.t')).size === 1,
     );
+    // A truncate record is nothing to compaction: the row leaves the Log by a tombstone.
+    const records = await recordsOf(log, 'shop.public.t');
+    const newest = new Map(records.map((r) => [r.key!.toString('hex'), r]));
+    const isRow = (r: (typeof records)[number]) => r.value !== null && r.headers.op!.toString() !== 't';
+    expect([...newest.values()].filter(isRow).length).toBe(1);
   });
 });
 

@@ -66,12 +66,12 @@ describe.each(Object.keys(logs))('a key column that gets another type, on %s', (
     });
   };
   /** What a reader of the topic has that goes by bytes and partitions alone, as compaction does. */
-  const logged = async () => {
+  const logged = async ({ truncated = true } = {}) => {
     const rows = new Map<string, Record<string, unknown>>();
     for (const { partition, key, value, headers } of await recordsOf(log, `${name}.public.t`)) {
       const place = `${partition} ${key!.toString('hex')}`;
       if (headers.op?.toString() === 't') {
-        for (const at of rows.keys()) if (at.startsWith(`${partition} `)) rows.delete(at);
+        for (const at of rows.keys()) if (truncated && at.startsWith(`${partition} `)) rows.delete(at);
       } else if (value === null) rows.delete(place);
       else rows.set(place, await decodeAvro(log.schemas, value));
     }
@@ -126,6 +126,8 @@ describe.each(Object.keys(logs))('a key column that gets another type, on %s', (
     await db.client.query('update t set v = 3 where id = 10; delete from t where id = 11');
     await caughtUp();
     expect(await logged()).toEqual(await inPostgres());
+    // Compaction does not know of truncate records: what is under former keys must have tombstones of its own.
+    expect(await logged({ truncated: false })).toEqual(await inPostgres());
   });
 
   test('writes nothing under its former keys when changes from before it was read again come once more', async () => {
