@@ -100,7 +100,9 @@ export function erasureCommand(): Command {
         report(globals(self).json, verified, () =>
           verified.length === 0
             ? 'no erasures yet'
-            : [...verified.map(verification), headLine(erasures)].join('\n\n'),
+            : [chainLines(verified[0]!, erasures), ...verified.map(verification), headLine(erasures)].join(
+                '\n\n',
+              ),
         );
         if (verified.some((v) => !v.ok)) process.exitCode = exit.operator;
       });
@@ -133,11 +135,20 @@ function headLine({ journal }: Erasures): string {
     : 'no certificate yet';
 }
 
+/** The same for all of them. */
+function chainLines({ chain }: Verification, { journal }: Erasures): string {
+  const { length } = journal.state.chain;
+  return chain.length === 0
+    ? `ok    the chain of ${length} certificates is whole`
+    : chain.map((problem) => `FAIL  ${problem}`).join('\n');
+}
+
 function verification(v: Verification): string {
-  const chain =
-    v.chain.length === 0 ? ['ok    the chain of certificates is whole'] : v.chain.map((c) => `FAIL  ${c}`);
   const state = v.lifted ? `${v.phase}, lifted` : v.phase;
-  return [`${v.erasure}: ${v.ok ? 'ok' : 'NOT ok'}, ${state}`, ...chain, placesTable(v.places)].join('\n');
+  const told = `${v.ok ? 'ok' : 'NOT ok'}, ${state}`;
+  const because = v.chain.length > 0 ? '; the chain of certificates is broken' : '';
+  const problems = v.problems.map((problem) => `FAIL  ${problem}`);
+  return [`${v.erasure}: ${told}${because}`, ...problems, placesTable(v.places)].join('\n');
 }
 
 async function opened(

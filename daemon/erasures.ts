@@ -5,7 +5,7 @@ import { type ErasureKey, loadErasureKey } from '../deletes/erasure-key.ts';
 import { finishErasures } from '../deletes/finish.ts';
 import { HeldErasures, heldWhenErased } from '../deletes/held.ts';
 import { type Erasure, type Journal, openJournal } from '../deletes/journal.ts';
-import { keepJournal } from '../deletes/kept-journal.ts';
+import { type KeptDifferences, keepJournal, keptJournalFile } from '../deletes/kept-journal.ts';
 import type { LookParts } from '../deletes/look.ts';
 import type { Place } from '../deletes/place.ts';
 import { shredKeys } from '../deletes/shredding-place.ts';
@@ -32,6 +32,8 @@ export class Erasures {
   readonly #management: Management;
   readonly #erasers = new Map<string, SourceEraser>();
   readonly #held: HeldErasures;
+  /** As of when this was opened. */
+  #kept: KeptDifferences = { altered: [], missing: [] };
   /** What only this process knows of erasures that it began: ids and values are never stored. */
   readonly #known = new Map<string, { subject: Subject; id: string; telling: readonly string[] }>();
 
@@ -47,7 +49,7 @@ export class Erasures {
     const management = await Management.open(config);
     try {
       const erasures = new Erasures(management, await openJournal(management.log, config.namespace));
-      await erasures.#keep();
+      erasures.#kept = await erasures.#keep();
       return erasures;
     } catch (error) {
       await management.close();
@@ -151,6 +153,10 @@ export class Erasures {
           ...this.#lookParts(key, signal),
           journal: this.journal,
           key,
+          kept: {
+            file: keptJournalFile({ key: this.config.erasure.key, namespace: this.config.namespace }),
+            altered: this.#kept.altered,
+          },
           namespace: this.config.namespace,
           origin: source === '' ? null : { source, eraser: this.eraser(source) },
           telling: new Map([...this.#known].map(([id, { telling }]) => [id, telling])),
@@ -165,7 +171,14 @@ export class Erasures {
   /** `head`: hash of a certificate that somebody kept and that must be in the chain. */
   verify(erasures: readonly Erasure[], signal: AbortSignal, head?: string): Promise<Verification[]> {
     const key = this.#key(false);
-    return verifyErasures(erasures, { ...this.#lookParts(key, signal), journal: this.journal, key, head });
+    const { journal } = this;
+    return verifyErasures(erasures, {
+      ...this.#lookParts(key, signal),
+      journal,
+      key,
+      head,
+      kept: this.#kept,
+    });
   }
 
   eraser(source: string): SourceEraser {
@@ -174,7 +187,7 @@ export class Erasures {
     return known;
   }
 
-  #keep(): Promise<void> {
+  #keep(): Promise<KeptDifferences> {
     const { journal, config } = this;
     const { namespace, erasure } = config;
     return keepJournal({ log: this.#management.log, journal, namespace, key: erasure.key });

@@ -23,6 +23,9 @@ export interface FinisherParts {
 const patienceMs = 10_000;
 const longestRestMs = 30_000;
 
+/** What is wrong with all erasures, whichever of them was tried. */
+const ofAll: ReadonlySet<string> = new Set(['ERASURE_KEY', 'ERASURE_BROKEN']);
+
 /**
  * Takes the erasures that nobody else finishes to their certificates, as `insideout erasure finish` does. Follows the
  * journal, which tells when there is something to do, and has connections of its own only while it does it. Several
@@ -53,7 +56,7 @@ export function finisherUnit(parts: FinisherParts): Unit {
         const now = erasures.map(({ id }) => journal.state.erasures.get(id)!);
         const left = now.filter((e) => e.phase !== 'completed' && e.heldUntil <= Date.now());
         // What passes by itself is nobody's fault.
-        const alone = error !== null && error.retry !== 'backoff' && error.code !== 'ERASURE_KEY';
+        const alone = error !== null && error.retry !== 'backoff' && !ofAll.has(error.code);
         const delayMs = queue.unfinished(left, { now: Date.now(), alone });
         if (error) told.failed(error, { erasures: left.length, delayMs });
         else told.finished(now, delayMs);

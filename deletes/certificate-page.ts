@@ -18,6 +18,7 @@ export function certificatePage(certificate: Certificate): string {
         .map(([table, n]) => `${table}: ${n}`)
         .join(', ') || 'none',
     ],
+    ['Digest of the erased keys', body.keys ?? 'none'],
     ['Previous certificate', body.previous ?? 'none: this is the first'],
     ['This certificate', certificateHash(certificate)],
     ['Signature (Ed25519)', signature],

@@ -1,4 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { ErasedKeys } from './journal.ts';
 import type { Place } from './place.ts';
 
 /** What a certificate says; no personal data is in it. */
@@ -16,6 +17,8 @@ export interface CertificateBody {
   /** Rows of each table that were deleted or anonymised. */
   readonly rows: Readonly<Record<string, number>>;
   readonly places: readonly Place[];
+  /** `keysDigest` of the keyed hashes that were looked for and are kept out; former certificates have none. */
+  readonly keys?: string;
   /** SHA-256 of the certificate before this one; null for the first. */
   readonly previous: string | null;
 }
@@ -55,6 +58,27 @@ export function signCertificate(body: CertificateBody, privateKey: KeyObject): C
 }
 
 /**
+ * SHA-256 over the keyed hashes of an erasure, whatever their order: a certificate that names it shows later that the
+ * same keys are asked for.
+ */
+export function keysDigest(keys: readonly ErasedKeys[]): string {
+  const sorted = keys
+    .map(({ topic, hashes }) => [topic, ...[...hashes].sort()])
+    .sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
+  return createHash('sha256').update(canonical(sorted)).digest('hex');
+}
+
+/** True when this key signed what it says. */
+export const authentic = ({ body, signature }: Certificate, publicKey: KeyObject): boolean =>
+  verify(null, Buffer.from(canonical(body)), publicKey, Buffer.from(signature, 'base64'));
+
+/** True when the certificate can stand behind these: the next number, and the hash of the last. */
+export function follows(chain: readonly Certificate[], { body }: Certificate): boolean {
+  const last = chain.at(-1);
+  return body.number === chain.length + 1 && body.previous === (last ? certificateHash(last) : null);
+}
+
+/**
  * What is wrong with a chain, as sentences; empty when nothing is. `publicKey` is the one that is trusted. That
  * entries are missing at the end shows only to who kept the hash of a later one, the `head`.
  */
@@ -66,19 +90,24 @@ export function chainProblems(
   const problems: string[] = [];
   const trusted = publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
   let previous: Certificate | null = null;
-  for (const [i, certificate] of chain.entries()) {
-    const { body, signature } = certificate;
+  let number = 1;
+  for (const certificate of chain) {
+    const { body } = certificate;
     const name = `certificate ${body.number} (erasure ${body.erasure})`;
     if (certificate.publicKey !== trusted) problems.push(`${name} was signed with another key`);
-    if (!verify(null, Buffer.from(canonical(body)), publicKey, Buffer.from(signature, 'base64')))
+    if (!authentic(certificate, publicKey))
       problems.push(`the signature of ${name} does not fit what it says: it was altered`);
-    if (body.number !== i + 1)
-      problems.push(`${name} stands at place ${i + 1}: an entry was removed or moved`);
-    if (body.previous !== (previous && certificateHash(previous)))
+    if (body.number > number) problems.push(missing(number, body.number - 1));
+    else if (body.number < number) problems.push(`${name} stands where ${number} belongs: one was moved`);
+    else if (body.previous !== (previous && certificateHash(previous)))
       problems.push(`${name} does not follow the one before it: an entry was removed, moved or altered`);
     previous = certificate;
+    number = body.number + 1;
   }
   if (head !== undefined && !chain.some((certificate) => certificateHash(certificate) === head))
     problems.push(`the certificate ${head} is not in the chain: entries were removed at its end`);
   return problems;
 }
+
+const missing = (from: number, to: number): string =>
+  from === to ? `certificate ${from} is missing` : `certificates ${from} to ${to} are missing`;

@@ -1,13 +1,14 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SourceEraser } from '../connectors/source/erasure.ts';
+import { InsideoutError } from '../core/errors.ts';
 import { AnyReader } from '../log/avro/any-reader.ts';
 import { readDeadLetters, removeDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { accepted } from './accepted.ts';
 import { AppliedWatch, type Behind } from './applied.ts';
 import { buryErased } from './bury.ts';
-import { certificateHash, signCertificate } from './certificate.ts';
+import { authentic, certificateHash, chainProblems, keysDigest, signCertificate } from './certificate.ts';
 import type { ErasureKey } from './erasure-key.ts';
-import type { Erasure, Journal } from './journal.ts';
+import { type Erasure, type Journal, journalTopic } from './journal.ts';
 import { unsettled } from './journal-fold.ts';
 import { type LookParts, lookEverywhere, statement, topicsToLookAt } from './look.ts';
 import { ofKeyIn } from './look-log.ts';
@@ -24,6 +25,8 @@ import { requestPlaces, waitsForRetention } from './topic-places.ts';
 export interface FinishParts extends LookParts {
   readonly journal: Journal;
   readonly key: ErasureKey;
+  /** The copy of the journal, and what `keepJournal` found in it. */
+  readonly kept: { readonly file: string; readonly altered: readonly string[] };
   /** Null for keys of topics that no source of ours writes. */
   readonly origin: { readonly source: string; readonly eraser: SourceEraser } | null;
   /** First part of the names of our own topics. */
@@ -45,9 +48,10 @@ const looks = 5;
 /**
  * Takes erasures of one source from where they are to their certificates: waits until the source has passed them
  * and every generation has applied them, removes dead letters, has the Log compacted, reads every place back, and
- * signs what it found. An erasure whose places still hold a trace gets no certificate, and can be finished later;
- * one of which it is not known what is deleted stays as it is, and must be begun again. Interrupted at any point, it
- * is gone on with by calling it again. Returns the erasures as they are then.
+ * signs what it found. Nothing is signed onto a chain that is broken, or for a journal that was altered:
+ * `ERASURE_BROKEN` then, with everything else done. An erasure whose places still hold a trace gets no certificate,
+ * and can be finished later; one of which it is not known what is deleted stays as it is, and must be begun again.
+ * Interrupted at any point, it is gone on with by calling it again. Returns the erasures as they are then.
  */
 export async function finishErasures(ids: readonly string[], parts: FinishParts): Promise<Erasure[]> {
   const { journal, signal } = parts;
@@ -68,12 +72,15 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   for (let look = 1; open().length > 0; look++) {
     const places = await lookOnce(open(), { ...parts, bury: look > 1 });
     parts.onPlaces?.(places);
+    const clean: [string, readonly Place[]][] = [];
     for (const [erasure, list] of places) {
       const known =
         parts.patienceMs !== undefined && sameStates(journal.state.erasures.get(erasure)!.places, list);
       if (known || (await accepted(journal.record({ type: 'looked', erasure, places: list }))))
-        if (settled(list)) await certify(journal.state.erasures.get(erasure)!, list, parts);
+        if (settled(list)) clean.push([erasure, list]);
     }
+    if (clean.length > 0) assertWhole(parts);
+    for (const [erasure, list] of clean) await certify(journal.state.erasures.get(erasure)!, list, parts);
     const lists = [...places.values()];
     const late = lists.some((list) => list.some((place) => place.state === 'pending'));
     if (look >= looks || open().length === 0 || (late && parts.patienceMs !== undefined)) break;
@@ -210,6 +217,23 @@ async function databasePlaces(erasure: Erasure, parts: FinishParts): Promise<Pla
   ];
 }
 
+/** Errors: `ERASURE_BROKEN` when a new certificate would cover up that something is missing or was altered. */
+function assertWhole({ journal, key, kept, namespace }: FinishParts): void {
+  const { chain, breaks } = journal.state;
+  const last = chain.at(-1);
+  // Each names the one before it, or it would not be in the chain.
+  const whole = breaks.length === 0 && (!last || authentic(last, key.publicKey));
+  const problems = [...kept.altered, ...(whole ? [] : chainProblems([...chain, ...breaks], key.publicKey))];
+  if (problems.length === 0) return;
+  throw new InsideoutError(
+    'ERASURE_BROKEN',
+    `No certificate is signed, since the journal of erasures is not whole: ${problems[0]}.`,
+    {
+      hint: `Put it back from a backup of the Log, or stop the daemons and remove the topic ${journalTopic(namespace)}: the next command restores it from the copy at ${kept.file}. \`insideout erasure verify\` tells all that is wrong.`,
+    },
+  );
+}
+
 async function certify(erasure: Erasure, places: readonly Place[], parts: FinishParts): Promise<void> {
   const { journal, key } = parts;
   for (;;) {
@@ -227,12 +251,14 @@ async function certify(erasure: Erasure, places: readonly Place[], parts: Finish
         by: erasure.by,
         rows: erasure.rows,
         places,
+        keys: keysDigest(erasure.keys),
         previous: last ? certificateHash(last) : null,
       },
       key.privateKey,
     );
     if (await accepted(journal.record({ type: 'completed', erasure: erasure.id, certificate }))) return;
     // Another certificate became the next of the chain, or this erasure has one already, or was begun once more.
-    if (!certifiable(journal.state.erasures.get(erasure.id)!)) return;
+    const now = journal.state.erasures.get(erasure.id)!;
+    if (!certifiable(now) || now.barrier !== erasure.barrier) return;
   }
 }

@@ -1,20 +1,48 @@
-import type { Certificate } from './certificate.ts';
+import { type Certificate, follows } from './certificate.ts';
 import type { ErasedKeys, Erasure, ErasureEvent, JournalState, NotedRows } from './journal.ts';
 
-type Mutable = { erasures: Map<string, Erasure>; chain: Certificate[]; events: ErasureEvent[] };
+interface Mutable {
+  erasures: Map<string, Erasure>;
+  chain: Certificate[];
+  breaks: Certificate[];
+  events: ErasureEvent[];
+}
 
 /**
  * The state after an event that is not refused: another object, so that whoever follows sees that it is another,
  * but with the same map and lists, which grow. Copies of them would make the time for n erasures n².
  */
 export function fold(state: JournalState, event: ErasureEvent): JournalState {
-  const { erasures, chain, events } = state as Mutable;
+  const { erasures, chain, breaks, events } = state as Mutable;
   const id = event.erasure;
-  const erasure = event.type === 'requested' ? begun(event) : after(erasures.get(id)!, event);
-  erasures.set(id, { ...erasure, changedAt: event.at });
-  if (event.type === 'completed') chain.push(event.certificate);
+  erasures.set(id, { ...next(erasures.get(id), event), changedAt: event.at });
+  if (event.type === 'completed') link(event.certificate, { chain, breaks });
   events.push(event);
-  return { erasures, chain, events };
+  return { erasures, chain, breaks, events };
+}
+
+/** Puts a certificate where it stands; behind one that was missing, those that waited for it. */
+function link(certificate: Certificate, { chain, breaks }: Pick<Mutable, 'chain' | 'breaks'>): void {
+  breaks.push(certificate);
+  breaks.sort((a, b) => a.body.number - b.body.number);
+  for (let next = 0; next >= 0; ) {
+    next = breaks.findIndex((one) => follows(chain, one));
+    if (next >= 0) chain.push(...breaks.splice(next, 1));
+  }
+}
+
+function next(known: Erasure | undefined, event: ErasureEvent): Erasure {
+  if (event.type === 'requested') return begun(event);
+  if (event.type === 'completed') return after(known ?? unrequested(event), event);
+  return after(known!, event);
+}
+
+/** All that is known of an erasure whose certificate is there and whose request is not. */
+function unrequested({ id, erasure, certificate }: ErasureEvent & { type: 'completed' }): Erasure {
+  const { subject, subjectHash, requestedAt, by, rows } = certificate.body;
+  const frame = { id, at: Date.parse(requestedAt), by, erasure };
+  const of = { subject, subjectHash, kind: 'source', source: null, deletes: true } as const;
+  return { ...begun({ type: 'requested', ...frame, ...of }), rows };
 }
 
 function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
@@ -117,6 +145,8 @@ function erased(known: Erasure, noted: readonly NotedRows[]): Erasure {
 
 export function refusal(state: JournalState, event: ErasureEvent): string | null {
   const known = state.erasures.get(event.erasure);
+  // What nobody can have written but behind certificates that are not here any more is kept, and shows the break.
+  if (event.type === 'completed' && beyond(state, event.certificate)) return null;
   if (event.type === 'requested') return known ? 'this erasure was requested already' : null;
   if (!known) return `there is no erasure ${event.erasure}`;
   if (event.type === 'lifted') return known.lifted ? 'this erasure was lifted already' : null;
@@ -144,6 +174,15 @@ export function refusal(state: JournalState, event: ErasureEvent): string | null
   return event.certificate.body.number === state.chain.length + 1
     ? null
     : 'another certificate was added to the chain meanwhile';
+}
+
+/** True of a certificate that was signed behind others than the chain has; each once. */
+function beyond({ chain, breaks }: JournalState, certificate: Certificate): boolean {
+  const { number, erasure } = certificate.body;
+  return (
+    number > chain.length + 1 &&
+    !breaks.some(({ body }) => body.number === number && body.erasure === erasure)
+  );
 }
 
 /** Rows of it may be gone or not: until that is known nothing is certified. */

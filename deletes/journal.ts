@@ -133,6 +133,11 @@ export interface JournalState {
   /** In the order in which they were requested. */
   readonly erasures: ReadonlyMap<string, Erasure>;
   readonly chain: readonly Certificate[];
+  /**
+   * Certificates that cannot stand in the chain, since one before them is missing or another, in the order of their
+   * numbers. Nothing may be signed until they can.
+   */
+  readonly breaks: readonly Certificate[];
   /** All that was accepted, in order. */
   readonly events: readonly ErasureEvent[];
 }
@@ -141,7 +146,12 @@ export type Journal = EventLog<ErasureEvent, JournalState>;
 
 export const journalTopic = (namespace: string): string => `__${namespace}.erasures`;
 
-export const emptyJournal = (): JournalState => ({ erasures: new Map(), chain: [], events: [] });
+export const emptyJournal = (): JournalState => ({
+  erasures: new Map(),
+  chain: [],
+  breaks: [],
+  events: [],
+});
 
 /** Opens the journal of erasures. Close it. Errors: those of the Log. */
 export const openJournal = (log: Log, namespace: string): Promise<Journal> =>

@@ -3,7 +3,9 @@ import { dirname } from 'node:path';
 import { InsideoutError } from '../core/errors.ts';
 import { makeFolder } from '../log/folder.ts';
 import type { Log } from '../log/log.ts';
-import { type ErasureEvent, type Journal, journalTopic } from './journal.ts';
+import { canonical } from './certificate.ts';
+import { type ErasureEvent, emptyJournal, type Journal, journalTopic } from './journal.ts';
+import { fold, refusal } from './journal-fold.ts';
 
 export interface KeptJournalParts {
   readonly log: Log;
@@ -13,35 +15,84 @@ export interface KeptJournalParts {
   readonly key: string;
 }
 
+/** What the Log has otherwise than the copy, as sentences. */
+export interface KeptDifferences {
+  readonly altered: readonly string[];
+  /** What it lacks, and cannot take back behind what it has. */
+  readonly missing: readonly string[];
+}
+
+/** Where the copy of the journal is. */
+export const keptJournalFile = ({ key, namespace }: Pick<KeptJournalParts, 'key' | 'namespace'>): string =>
+  `${key}.${namespace}.journal`;
+
 /**
  * Keeps a copy of the journal outside of the Log, a JSON line for each event, and puts back into the Log what it
  * lacks: a Log that was restored from a backup, or begun anew, does not know any more what was erased since. To be
  * called when the journal is opened and before it is closed. Two processes at once may double lines and events, which
  * changes nothing. Errors: `ERASURE_KEY` when the copy cannot be read, and those of the Log.
  */
-export async function keepJournal({ log, journal, namespace, key }: KeptJournalParts): Promise<void> {
-  if (!existsSync(key)) return;
-  const file = `${key}.${namespace}.journal`;
+export async function keepJournal({
+  log,
+  journal,
+  namespace,
+  key,
+}: KeptJournalParts): Promise<KeptDifferences> {
+  if (!existsSync(key)) return { altered: [], missing: [] };
+  const file = keptJournalFile({ key, namespace });
   const { events } = await journal.refresh();
   const kept = read(file);
-  const known = new Set(events.map((event) => event.id));
+  const known = new Map(events.map((event) => [event.id, event]));
+  const altered: string[] = [];
+  const missing: string[] = [];
+  for (const event of kept.values()) {
+    const there = known.get(event.id);
+    if (there && canonical(there) !== canonical(event))
+      altered.push(`the event ${nameOf(event)} was altered: its copy at ${file} says something else`);
+  }
   const lost = [...kept.values()].filter((event) => !known.has(event.id));
   if (lost.length > 0) {
-    await log.append(
-      lost.map((event) => ({
-        topic: journalTopic(namespace),
-        partition: 0,
-        key: Buffer.from(event.id),
-        value: Buffer.from(JSON.stringify(event)),
-        timestamp: event.at,
-      })),
-    );
+    const { taken, refused } = putBack(lost, events);
+    for (const event of refused)
+      missing.push(
+        `the event ${nameOf(event)} is missing, and cannot be put back from ${file} behind others`,
+      );
+    if (taken.length > 0)
+      await log.append(
+        taken.map((event) => ({
+          topic: journalTopic(namespace),
+          partition: 0,
+          key: Buffer.from(event.id),
+          value: Buffer.from(JSON.stringify(event)),
+          timestamp: event.at,
+        })),
+      );
     await journal.refresh();
   }
   write(
     file,
     events.filter((event) => !kept.has(event.id)),
   );
+  return { altered, missing };
+}
+
+const nameOf = ({ id, type, erasure }: ErasureEvent): string => `"${type}" ${id} of the erasure ${erasure}`;
+
+/** Which of the lost events can follow what is there, in their order, and which cannot and would tell something. */
+function putBack(
+  lost: readonly ErasureEvent[],
+  events: readonly ErasureEvent[],
+): { taken: readonly ErasureEvent[]; refused: readonly ErasureEvent[] } {
+  const taken: ErasureEvent[] = [];
+  const refused: ErasureEvent[] = [];
+  let state = events.reduce(fold, emptyJournal());
+  for (const event of lost) {
+    if (refusal(state, event) === null) {
+      state = fold(state, event);
+      taken.push(event);
+    } else if (event.type !== 'looked' && event.type !== 'held') refused.push(event);
+  }
+  return { taken, refused };
 }
 
 function read(file: string): ReadonlyMap<string, ErasureEvent> {

@@ -1,6 +1,7 @@
-import { chainProblems } from './certificate.ts';
+import { chainProblems, keysDigest } from './certificate.ts';
 import type { ErasureKey } from './erasure-key.ts';
 import type { Erasure, ErasurePhase, Journal } from './journal.ts';
+import type { KeptDifferences } from './kept-journal.ts';
 import { type LookParts, lookEverywhere } from './look.ts';
 import type { Place } from './place.ts';
 import { keyPlaces } from './shredding-place.ts';
@@ -10,8 +11,10 @@ export interface Verification {
   readonly phase: ErasurePhase;
   /** True when rows with its keys are let in again: then they may be there. */
   readonly lifted: boolean;
-  /** What is wrong with the chain of certificates; empty when nothing is. */
+  /** What is wrong with the chain of certificates and the journal; empty when nothing is. */
   readonly chain: readonly string[];
+  /** What is wrong with what the journal says of this erasure; empty when nothing is. */
+  readonly problems: readonly string[];
   /** How every place of Log and stores was found now. */
   readonly places: readonly Place[];
   readonly ok: boolean;
@@ -19,17 +22,28 @@ export interface Verification {
 
 /**
  * Checks signatures and chain, and reads Log and stores again for the erased keys, whose hashes are kept. Values
- * are not known any more, so they are not searched for. Not ok when the chain is broken, when there is no certificate
- * yet, or when a trace was found of what was not lifted.
+ * are not known any more, so they are not searched for. Not ok when the chain is broken, when the keys are not those
+ * of the certificate or there is none yet, or when a trace was found of what was not lifted.
  *
  * A chain whose last certificates were cut off is whole in itself. `head` is the hash of a certificate that somebody
  * kept: it must be in the chain.
  */
 export async function verifyErasures(
   erasures: readonly Erasure[],
-  parts: LookParts & { journal: Journal; key: ErasureKey; head?: string | undefined },
+  parts: LookParts & {
+    journal: Journal;
+    key: ErasureKey;
+    head?: string | undefined;
+    kept: KeptDifferences;
+  },
 ): Promise<Verification[]> {
-  const chain = chainProblems(parts.journal.state.chain, parts.key.publicKey, parts.head);
+  const state = parts.journal.state;
+  const certificates = [...state.chain, ...state.breaks];
+  const chain = [
+    ...chainProblems(certificates, parts.key.publicKey, parts.head),
+    ...parts.kept.altered,
+    ...parts.kept.missing,
+  ];
   const targets = erasures.map((erasure) => ({
     erasure: erasure.id,
     keys: new Map(erasure.keys.map(({ topic, hashes }) => [topic, new Set(hashes)])),
@@ -37,16 +51,28 @@ export async function verifyErasures(
   }));
   const found = await lookEverywhere(targets, parts);
   const keys = keyPlaces(erasures, parts.shred);
-  return erasures.map(({ id, phase, lifted }) => {
+  return erasures.map((erasure) => {
+    const { id, phase, lifted } = erasure;
+    const problems = keyProblems(erasure);
     const places = [...(found.get(id) ?? []), ...[keys.get(id)].filter((place) => place !== undefined)];
     return {
       erasure: id,
       phase,
       lifted,
       chain,
+      problems,
       places,
       ok:
-        phase === 'completed' && chain.length === 0 && (lifted || !places.some((p) => p.state === 'applied')),
+        phase === 'completed' &&
+        chain.length + problems.length === 0 &&
+        (lifted || !places.some((p) => p.state === 'applied')),
     };
   });
+}
+
+/** Places are asked for the keys of the journal: without these they would look empty. */
+function keyProblems({ certificate, keys }: Erasure): string[] {
+  const signed = certificate?.body.keys;
+  if (signed === undefined || signed === keysDigest(keys)) return [];
+  return ['the keys in the journal are not those that the certificate was signed for: it was altered'];
 }

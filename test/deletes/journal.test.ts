@@ -309,13 +309,44 @@ test('a guard that followed event by event keeps out what one does that reads al
   expect(kept).toEqual([false, false, true, true, true, true, true, true, false]);
 });
 
+test('certificates behind one that is missing are kept apart, their erasures stay completed, and it heals with it', () => {
+  const events = ['a', 'b', 'c', 'd'].flatMap((e) => [requested(e), found(e), deleted(e), passed(e), e]);
+  const known = { state: emptyJournal() };
+  const written = events.map((happening, i) => {
+    const happened = typeof happening === 'string' ? completed(happening, known) : happening;
+    const event = { ...happened, id: `${i}`, at: 1, by: 'me' };
+    known.state = fold(known.state, event);
+    return event;
+  });
+  const whole = known.state;
+  const take = (from: JournalState, some: typeof written) =>
+    some.reduce((state, event) => (refusal(state, event) === null ? fold(state, event) : state), from);
+  const numbers = (list: JournalState['chain']) => list.map(({ body }) => body.number);
+
+  for (const missing of [
+    written.filter(({ erasure }) => erasure === 'b'),
+    written.filter(({ erasure, type }) => erasure === 'b' && type === 'completed'),
+  ]) {
+    const rest = written.filter((event) => !missing.includes(event));
+    const state = take(emptyJournal(), rest);
+    expect([numbers(state.chain), numbers(state.breaks)]).toEqual([[1], [3, 4]]);
+    expect([...state.erasures.values()].filter((e) => e.phase === 'completed')).toHaveLength(3);
+    expect(chainProblems([...state.chain, ...state.breaks], publicKey)).toEqual(['certificate 2 is missing']);
+    const healed = take(state, missing);
+    expect([healed.chain, healed.breaks]).toEqual([whole.chain, []]);
+  }
+  const nothing = written.filter(({ type, erasure }) => erasure !== 'c' || type === 'completed');
+  const { chain, breaks, erasures } = take(emptyJournal(), nothing);
+  expect([numbers(chain), numbers(breaks), erasures.get('c')]).toEqual([[1, 2], [4], undefined]);
+});
+
 test('the next state holds the same map and lists, so that n erasures cost n and not n²', () => {
   const state = emptyJournal();
   const next = fold(state, { ...requested('e'), id: '1', at: 1, by: 'me' });
   expect(next).not.toBe(state);
-  expect([next.erasures, next.chain, next.events].map((part, i) => part === Object.values(state)[i])).toEqual(
-    [true, true, true],
-  );
+  expect(
+    [next.erasures, next.chain, next.breaks, next.events].map((part, i) => part === Object.values(state)[i]),
+  ).toEqual([true, true, true, true]);
 });
 
 test('who holds an erasure holds it until then, and not behind its certificate', () => {
