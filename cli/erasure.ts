@@ -139,7 +139,7 @@ function headLine({ journal }: Erasures): string {
 function chainLines({ chain }: Verification, { journal }: Erasures): string {
   const { length } = journal.state.chain;
   return chain.length === 0
-    ? `ok    the chain of ${length} certificates is whole`
+    ? `ok    the chain of ${length} certificate${length === 1 ? '' : 's'} is whole`
     : chain.map((problem) => `FAIL  ${problem}`).join('\n');
 }
 

@@ -68,7 +68,7 @@ test.each([
     expect(output).toMatch(/completed, 1 of public\.customers, 5 of public\.orders, 4 of public\.payments/);
     expect(output).toMatch(/dead letters +\S+\.public\.customers\.dlq +verified/);
     expect(output).toMatch(
-      /NOT ok, completed\n +ok +the chain of certificates is whole\n +topic +\S+\.public\.customers +applied/,
+      /ok +the chain of 1 certificate is whole\n +\S+: NOT ok, completed\n +topic +\S+\.public\.customers +applied/,
     );
     expect(output).toMatch(/a copy: +the signature of certificate 1 .* it was altered/);
     if (args.length === 0) expect(output).toMatch(/FAIL +certificate 2 .* does not follow the one before it/);
