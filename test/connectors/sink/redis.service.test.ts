@@ -112,9 +112,10 @@ describe('on a server of its own', () => {
     };
     await admin.config('SET', 'maxmemory', '1');
     await refused('OOM');
+    // Room first: with none it would evict the generation at once.
+    await admin.config('SET', 'maxmemory', '1gb');
     await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
     await expect(store.open(view, 2)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
-    await admin.config('SET', 'maxmemory', '1gb');
     await admin.config('SET', 'maxmemory-policy', 'volatile-ttl');
     await store.open(view, 1);
     const ending = { ...view, name: 'ending', columns: { ...view.columns, at: 'timestamp' } } as const;
