@@ -39,7 +39,7 @@ async function proxiedSource(db: TestDatabase) {
     has: (id: number) =>
       eventually(`row ${id} is in the Log`, async () =>
         (await log.topics()).includes('shop.public.t')
-          ? (await tableOf(log, 'shop.public.t')).has(`{"id":"${id}"}`)
+          ? (await tableOf(log, 'shop.public.t')).has(`{"id":${id}}`)
           : false,
       ),
     close: async () => {
