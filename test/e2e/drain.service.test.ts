@@ -13,6 +13,7 @@ import { startCli } from '../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { servers, uniqueName } from '../support/servers.ts';
+import { sourceStreams } from '../support/source-streams.ts';
 import { rowText, viewRows } from '../support/view-rows.ts';
 
 const { kafka, registry } = servers();
@@ -55,7 +56,7 @@ test.each(['kafka', 'embedded'])(
     const stop = new AbortController();
     let writing: Promise<void>[] = [];
     try {
-      await eventually('the slot is read', async () => (await slotStatus({ url: db.url, slot })).active);
+      await sourceStreams(db, slot);
       await createWitness(db, source);
       writing = [1, 2].map((seed) => write(db, seed, stop.signal));
       for (let i = 0; i < drains; i++) {
@@ -78,7 +79,7 @@ test.each(['kafka', 'embedded'])(
         // And it was told of all that was finished: only the transaction that was cut is sent a second time.
         expect([...logged].filter((lsn) => lsn >= confirmedLsn!).length).toBeLessThanOrEqual(1);
         up = startCli(['up'], { cwd: folder });
-        await eventually('it reads again', async () => (await slotStatus({ url: db.url, slot })).active);
+        await sourceStreams(db, slot);
       }
       stop.abort();
       await Promise.all(writing);

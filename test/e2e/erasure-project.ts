@@ -12,6 +12,7 @@ import { type RunningCli, startCli } from '../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { uniqueName } from '../support/servers.ts';
+import { sourceStreams } from '../support/source-streams.ts';
 
 /** What a command answered, looked at by the assertions. */
 // biome-ignore lint/suspicious/noExplicitAny: see above.
@@ -196,9 +197,7 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
     },
     async caughtUp() {
       // A new slot has confirmed what was there before it, which is then still to be read in the snapshot.
-      const slot = () =>
-        db.client.query('select from pg_replication_slots where slot_name = $1', [`slot_${db.name}`]);
-      await eventually('there is a slot', async () => (await slot()).rowCount === 1);
+      await sourceStreams(db, `slot_${db.name}`);
       await db.client.query(`select pg_logical_emit_message(true, 'caught up', '')`);
       const { rows } = await db.client.query('select pg_current_wal_lsn() as lsn');
       await eventually(

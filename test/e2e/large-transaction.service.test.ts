@@ -17,6 +17,7 @@ import { capture, slotOf } from '../support/capture.ts';
 import { type RunningCli, startCli } from '../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { sourceStreams } from '../support/source-streams.ts';
 
 const topic = 'shop.public.t';
 
@@ -77,7 +78,7 @@ test(`one transaction of ${large.rows} rows is captured in less than ${large.lim
 }, async () => {
   const { db, log, start, status } = await scene();
   const source = start('source', 'run');
-  await eventually('the source streams', async () => (await status()).active);
+  await sourceStreams(db, slotOf(db.url));
   await db.client.query(`insert into t select g, repeat('x', 100) from generate_series(1, ${large.rows}) g`);
   let commit: Lsn | null = null;
   await eventually(
@@ -102,7 +103,7 @@ test('a process killed in the middle of a large transaction reads all of it agai
   const rows = 300_000;
   const { db, log, folder, start, status } = await scene();
   const killed = start('up');
-  await eventually('the source streams', async () => (await status()).active);
+  await sourceStreams(db, slotOf(db.url));
   await db.client.query(`insert into t select g, md5(g::text) from generate_series(1, ${rows}) g`);
   await eventually('a third of it is in the Log', async () => (await appended(log)) > rows / 3);
   expect(await killed.end('SIGKILL')).toBe(null);
@@ -131,7 +132,7 @@ test('a process killed in the middle of a large transaction reads all of it agai
 
 test('while the Log is slow no more than a few batches of a large transaction are in memory', async () => {
   const rows = 120_000;
-  const { db, log, status } = await scene();
+  const { db, log } = await scene();
   const peak = { before: 0, bytes: 0 };
   // 25 records in a millisecond: a fraction of what Postgres sends, so most of the transaction is waiting for it.
   let last = Promise.resolve();
@@ -144,7 +145,7 @@ test('while the Log is slow no more than a few batches of a large transaction ar
   });
   const source = capture(slow, { url: db.url, tables: ['public.t'] });
   onTestFinished(() => source.stop());
-  await eventually('the source streams', async () => (await status()).active);
+  await sourceStreams(db, slotOf(db.url));
   peak.before = liveBytes();
   await db.client.query(`insert into t select g, repeat('x', 1000) from generate_series(1, ${rows}) g`);
   await Promise.race([

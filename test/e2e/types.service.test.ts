@@ -7,7 +7,6 @@ import { openRedisStore } from '../../connectors/sink/redis/redis-store.ts';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import type { ViewStore } from '../../connectors/sink/view-store.ts';
 import { inspect } from '../../connectors/source/postgres/inspect.ts';
-import { slotStatus } from '../../connectors/source/postgres/slot.ts';
 import type { ColumnType } from '../../core/column.ts';
 import type { Row } from '../../core/value.ts';
 import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
@@ -20,6 +19,7 @@ import { eventually } from '../support/eventually.ts';
 import { readByAPeer } from '../support/peer.ts';
 import { runView } from '../support/run-view.ts';
 import { servers, uniqueName } from '../support/servers.ts';
+import { sourceStreams } from '../support/source-streams.ts';
 import { rowCount, type TypedColumn, typedColumns, typesSql, unknownColumns } from './every-type.ts';
 
 const columns: Record<string, ColumnType> = { id: 'bigint', part: 'text', at: 'timestamp' };
@@ -58,10 +58,7 @@ test.each(Object.keys(logs))(
       await db.client.query(allRows.map((i) => insert(i, i) + insert(200 + i, rowCount - i)).join('\n'));
       const source = capture(log, { url: db.url, name, tables: ['public.t'] });
       const topic = `${name}.public.t`;
-      await eventually(
-        'the stream',
-        async () => (await slotStatus({ url: db.url, slot: slotOf(db.url) })).active,
-      );
+      await sourceStreams(db, slotOf(db.url));
       const sets = (i: number) => typedColumns.map((c, n) => `${c.name} = ${valuesOf(i)[n]}`).join(', ');
       await db.client.query(
         allRows.map((i) => `${insert(100 + i, i)} update t set ${sets(i)} where id = ${200 + i};`).join('\n'),

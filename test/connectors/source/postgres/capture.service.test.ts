@@ -7,6 +7,7 @@ import { startPostgres } from '../../../../stack/postgres.ts';
 import { type Capture, capture, recordsOf, slotOf, tableOf, temporaryLog } from '../../../support/capture.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { eventually } from '../../../support/eventually.ts';
+import { sourceStreams } from '../../../support/source-streams.ts';
 
 let db: TestDatabase;
 let log: EmbeddedLog;
@@ -40,19 +41,7 @@ async function caughtUp(): Promise<void> {
   });
 }
 
-/**
- * Resolves when the source streams, and no longer makes its slot: an active slot alone may still be waiting for open
- * transactions, and what is committed meanwhile comes with the snapshot.
- */
-const streams = (): Promise<unknown> =>
-  eventually('the source streams', async () => {
-    const { rows } = await db.client.query(
-      `select from pg_stat_replication r join pg_replication_slots s on s.active_pid = r.pid
-        where s.slot_name = $1 and s.confirmed_flush_lsn is not null and r.state = 'streaming'`,
-      [slotOf(db.url)],
-    );
-    return rows.length === 1;
-  });
+const streams = () => sourceStreams(db, slotOf(db.url));
 
 /** The Log, with something to be done before each append. */
 const withAppend = (first: (records: Parameters<EmbeddedLog['append']>[0]) => Promise<void>): EmbeddedLog =>
