@@ -1,13 +1,14 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import type { ViewStore } from '../../connectors/sink/view-store.ts';
 import type { Row } from '../../core/value.ts';
 import type { ViewShape } from '../../core/view.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { Log } from '../../log/log.ts';
+import { stackFolder } from '../../stack/folders.ts';
 import { type RunningCli, startCli } from '../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -298,6 +299,14 @@ export function filesWith(path: string, values: readonly string[]): string[] {
   } catch {
     return [];
   }
+}
+
+/** Files of Kafka's that hold one of the values: of this project's topics, for tests share a broker and customers. */
+export function segmentsWith(source: string, values: readonly string[]): string[] {
+  const logs = join(stackFolder, 'data', 'kafka', 'logs');
+  const partitions = readdirSync(logs).filter((name) => name.includes(source));
+  expect(partitions.length).toBeGreaterThan(4);
+  return partitions.flatMap((name) => filesWith(join(logs, name), values));
 }
 
 /** The places of a certificate that say verified. */
