@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
-import { startCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { servers, uniqueName } from '../support/servers.ts';
@@ -39,9 +39,11 @@ test('a poison record is set aside with its origin and bytes, counted for the vi
   await db.client.query("create table t (id bigint primary key, v text); insert into t values (1, 'before')");
   const daemon = startCli(['up'], { cwd: folder });
   const log = await openKafkaLog({ brokers: [kafka], registry: { url: registry } });
+  // One that does not end fails with what it printed, rather than with the time of the whole test.
   const insideout = async (...args: string[]) => {
-    const cli = startCli(args, { cwd: folder });
-    return { code: await cli.exited, output: cli.output() };
+    const { code, output } = await runCli(args, { cwd: folder });
+    if (code === null) throw new Error(`insideout ${args.join(' ')} did not end; it printed: ${output}`);
+    return { code, output };
   };
   try {
     await eventually('the topic is there', async () => (await log.partitions([topic])).has(topic));
