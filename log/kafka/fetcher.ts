@@ -210,6 +210,8 @@ export class Fetcher {
       return;
     }
     await wait(pause);
+    // Closed meanwhile: this would connect anew, and nobody would close it.
+    if (this.#ended) return;
     await this.#cluster.refreshMetadata().catch(() => {});
     this.#wake();
   }

@@ -1,5 +1,4 @@
 import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs';
-import { InsideoutError } from '../../core/errors.ts';
 import { type Offset, partitionKey } from '../../core/position.ts';
 import { confluentRegistry, type RegistryOptions } from '../avro/confluent-registry.ts';
 import type { SchemaRegistry } from '../avro/schema-registry.ts';
@@ -12,6 +11,7 @@ import type {
   RecordBatch,
   TopicSpec,
 } from '../log.ts';
+import { closed } from './closed.ts';
 import { compact, tombstoneRetention } from './compaction.ts';
 import { type AppenderParts, KafkaAppender } from './kafka-appender.ts';
 import { consume } from './kafka-consumer.ts';
@@ -230,8 +230,4 @@ function withCallbacks(request: ConsumeRequest): ConsumeRequest {
     revoked: (topic, partition) => request.revoked?.(topic, partition),
     signal: request.signal,
   };
-}
-
-function closed(): InsideoutError {
-  return new InsideoutError('LOG_CLOSED', 'The Log was closed.', { hint: 'Open it again.' });
 }

@@ -1,5 +1,6 @@
 import type { Admin, SeekEntry } from 'kafkajs';
 import pRetry from 'p-retry';
+import { closed } from './closed.ts';
 import { isLeaderComing } from './kafka-errors.ts';
 
 /** First and next offset of a partition. The next one is past what is committed, markers included. */
@@ -25,7 +26,9 @@ interface Asking {
  */
 export class OffsetReader {
   readonly #parts: OffsetParts;
+  readonly #reading = new Set<Promise<unknown>>();
   #asking: Asking | null = null;
+  #closed = false;
 
   constructor(parts: OffsetParts) {
     this.#parts = parts;
@@ -33,18 +36,28 @@ export class OffsetReader {
 
   /**
    * The offsets of those of the topics that exist, by topic. A topic that was just created may not have its
-   * leaders yet, which kafkajs takes for a failure: that is waited for, two seconds at most.
+   * leaders yet, which kafkajs takes for a failure: that is waited for, two seconds at most. Errors: `LOG_CLOSED`.
    */
-  read(topics: readonly string[]): Promise<Map<string, PartitionOffsets[]>> {
-    return pRetry(() => this.#read(topics), {
+  async read(topics: readonly string[]): Promise<Map<string, PartitionOffsets[]>> {
+    if (this.#closed) throw closed();
+    const reading = pRetry(() => this.#read(topics), {
       retries: 20,
       minTimeout: 50,
       maxTimeout: 100,
-      shouldRetry: ({ error }) => isLeaderComing(error),
+      shouldRetry: ({ error }) => !this.#closed && isLeaderComing(error),
     });
+    this.#reading.add(reading);
+    try {
+      return await reading;
+    } finally {
+      this.#reading.delete(reading);
+    }
   }
 
+  /** A reading that went on behind it would open a connection that nobody closes, and the process would not end. */
   async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#reading);
     const asking = this.#asking;
     this.#asking = null;
     if (asking) await disconnect(asking);

@@ -47,3 +47,13 @@ test('a topic that was asked for and then deleted by others does not stand in th
   await reader.close();
   expect(seen.open).toBe(0);
 });
+
+test('closing waits for readings under way, and no connection is opened behind it', async () => {
+  const { reader, seen } = broker(0, '');
+  const early = reader.read(['a']);
+  await reader.close();
+  expect(seen).toMatchObject({ clients: 1, open: 0 });
+  expect((await early).get('a')).toHaveLength(1);
+  await expect(reader.read(['a'])).rejects.toThrow('closed');
+  expect(seen).toMatchObject({ clients: 1, open: 0 });
+});
