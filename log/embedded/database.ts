@@ -60,10 +60,6 @@ export function classifySqlite(error: unknown, path: string): InsideoutError {
   });
 }
 
-export function closed(): InsideoutError {
-  return new InsideoutError('LOG_CLOSED', 'The Log was closed.', { hint: 'Open it again.' });
-}
-
 const schema = `
   create table if not exists topics (
     id integer primary key, name text not null unique, partitions integer not null, cleanup text not null, retention_ms integer not null

@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import { InsideoutError } from '../../core/errors.ts';
 import type { Offset } from '../../core/position.ts';
+import { closed } from '../closed.ts';
 import type {
   CompactOptions,
   ConsumeRequest,
@@ -13,7 +14,7 @@ import type {
 import { Appender, type AppenderParts } from './appender.ts';
 import { clean, deleteRetentionMs } from './compaction.ts';
 import { consume } from './consumer.ts';
-import { classifySqlite, closed, openDatabase, partitionTable } from './database.ts';
+import { classifySqlite, openDatabase, partitionTable } from './database.ts';
 import { removeDropped } from './dropping.ts';
 import { openFencedWriter } from './fenced-writer.ts';
 import { compactNow } from './forced-compaction.ts';

@@ -1,7 +1,8 @@
 import { InsideoutError } from '../../core/errors.ts';
+import { closed } from '../closed.ts';
 import type { FencedWriter, LogRecord } from '../log.ts';
 import type { AppenderParts } from './appender.ts';
-import { classifySqlite, closed } from './database.ts';
+import { classifySqlite } from './database.ts';
 
 /**
  * Takes over the id by raising its epoch in the file. Each append checks the epoch in its own transaction, so no

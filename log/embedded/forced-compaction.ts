@@ -1,9 +1,10 @@
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 import type Database from 'better-sqlite3';
 import { InsideoutError } from '../../core/errors.ts';
+import { closed } from '../closed.ts';
 import type { CompactOptions } from '../log.ts';
 import { cleanPartition } from './compaction.ts';
-import { closed, truncateWal } from './database.ts';
+import { truncateWal } from './database.ts';
 import type { Topic, Topics } from './topics.ts';
 
 const retryMs = 20;

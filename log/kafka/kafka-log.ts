@@ -2,6 +2,7 @@ import { type Admin, Kafka, type KafkaConfig, logLevel, type SASLOptions } from 
 import { type Offset, partitionKey } from '../../core/position.ts';
 import { confluentRegistry, type RegistryOptions } from '../avro/confluent-registry.ts';
 import type { SchemaRegistry } from '../avro/schema-registry.ts';
+import { closed } from '../closed.ts';
 import type {
   CompactOptions,
   ConsumeRequest,
@@ -11,7 +12,6 @@ import type {
   RecordBatch,
   TopicSpec,
 } from '../log.ts';
-import { closed } from './closed.ts';
 import { compact, tombstoneRetention } from './compaction.ts';
 import { type AppenderParts, KafkaAppender } from './kafka-appender.ts';
 import { consume } from './kafka-consumer.ts';

@@ -1,6 +1,6 @@
 import type { Admin, SeekEntry } from 'kafkajs';
 import pRetry from 'p-retry';
-import { closed } from './closed.ts';
+import { closed } from '../closed.ts';
 import { isLeaderComing } from './kafka-errors.ts';
 
 /** First and next offset of a partition. The next one is past what is committed, markers included. */

@@ -1,4 +1,4 @@
-import { InsideoutError } from '../../core/errors.ts';
+import { InsideoutError } from '../core/errors.ts';
 
 /** What everything is refused with once the Log was closed. */
 export function closed(): InsideoutError {
