@@ -301,12 +301,21 @@ export function filesWith(path: string, values: readonly string[]): string[] {
   }
 }
 
-/** Files of Kafka's that hold one of the values: of this project's topics, for tests share a broker and customers. */
+/** Topics of all who use the broker. */
+const shared = /^__(consumer_offsets|cluster_metadata|insideout-settings)-/;
+
+/**
+ * Files of Kafka's that hold one of the values: of topics of this project, and of those that all share. Other
+ * projects on the broker have the same customers.
+ */
 export function segmentsWith(source: string, values: readonly string[]): string[] {
   const logs = join(stackFolder, 'data', 'kafka', 'logs');
-  const partitions = readdirSync(logs).filter((name) => name.includes(source));
-  expect(partitions.length).toBeGreaterThan(4);
-  return partitions.flatMap((name) => filesWith(join(logs, name), values));
+  const folders = readdirSync(logs);
+  const own = folders.filter((name) => name.includes(source));
+  expect(own.length).toBeGreaterThan(4);
+  return [...own, ...folders.filter((name) => shared.test(name))].flatMap((name) =>
+    filesWith(join(logs, name), values),
+  );
 }
 
 /** The places of a certificate that say verified. */

@@ -83,7 +83,7 @@ test('erased on Kafka, Redis, SQLite and Cassandra, a subject is in no topic and
     });
 
   // Segments that were replaced are removed file.delete.delay.ms later.
-  await eventually('no file of Kafka has it', () => inKafka().length === 0, 90);
+  await eventually('no file of Kafka has it', () => inKafka().length === 0, 60);
   expect(filesWith(`${path}`, valuesOf(poison)).concat(filesWith(`${path}-wal`, valuesOf(poison)))).toEqual(
     [],
   );
