@@ -72,22 +72,27 @@ export class ReplicationStream {
   }
 
   pause(): void {
-    this.#plugin.socket?.pause();
+    this.#plugin.connection?.stream.pause();
   }
 
   resume(): void {
-    this.#plugin.socket?.resume();
+    this.#plugin.connection?.stream.resume();
   }
 
-  /** Reports the confirmed LSN a last time and disconnects. */
+  /**
+   * Reports the confirmed LSN a last time and disconnects. Postgres has the report when this resolves, unless the
+   * connection is gone or the server does not answer within two seconds.
+   */
   async close(): Promise<void> {
-    if (!this.#ended) this.#report(true);
+    const streams = this.#timer !== null && !this.#ended;
+    if (streams) this.#report(true);
     this.#ended = true;
     if (this.#timer) clearInterval(this.#timer);
-    const socket = this.#plugin.socket;
+    const { connection } = this.#plugin;
     // A paused socket never sees the server's goodbye, and a stuck server must not hold the shutdown.
-    socket?.resume();
-    const deadline = setTimeout(() => socket?.destroy(), 2_000);
+    connection?.stream.resume();
+    const deadline = setTimeout(() => connection?.stream.destroy(), 2_000);
+    if (streams) await this.#plugin.end();
     await this.#service.stop().catch(() => {});
     clearTimeout(deadline);
   }
@@ -112,11 +117,18 @@ export class ReplicationStream {
   }
 }
 
-/** The library's plugin with our own reading of the messages, and a hand on the socket. */
+/** What pg's client keeps of its connection: it has no public way to end a COPY, or to pause. */
+interface Connection {
+  readonly stream: Socket;
+  endCopyFrom(): void;
+}
+
+/** The library's plugin with our own reading of the messages, and a hand on the connection. */
 class Plugin extends PgoutputPlugin {
   readonly #publication: string;
   readonly #receive: (message: Buffer) => void;
-  socket: Socket | null = null;
+  connection: Connection | null = null;
+  #streaming: Promise<unknown> = Promise.resolve();
 
   constructor(publication: string, receive: (message: Buffer) => void) {
     super({ protoVersion: 1, publicationNames: [publication] });
@@ -130,9 +142,21 @@ class Plugin extends PgoutputPlugin {
   }
 
   override start(client: pg.Client, slot: string, lsn: string): Promise<unknown> {
-    this.socket = (client as unknown as { connection: { stream: Socket } }).connection.stream;
-    return client.query(
+    this.connection = (client as unknown as { connection: Connection }).connection;
+    this.#streaming = client.query(
       `START_REPLICATION SLOT ${quoteIdent(slot)} LOGICAL ${lsn} (proto_version '1', publication_names ${quoteText(quoteIdent(this.#publication))}, messages 'true')`,
     );
+    return this.#streaming;
+  }
+
+  /**
+   * Ends the COPY and waits until the server has ended it too, which it does after it has read all that was sent
+   * before. Without this, pg's client tears the connection down, and a server that is just writing to it drops
+   * what it had not read: the last confirmation.
+   */
+  async end(): Promise<void> {
+    if (!this.connection) return;
+    this.connection.endCopyFrom();
+    await this.#streaming.catch(() => {});
   }
 }
