@@ -1,11 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import pRetry from 'p-retry';
 import { InsideoutError } from '../../core/errors.ts';
-import type { Offset, PartitionKey } from '../../core/position.ts';
+import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { FencedWriter, LogRecord } from '../log.ts';
 import { BatchProducer, producingCluster } from './batch-producer.ts';
 import { committedEnds } from './committed-ends.ts';
 import type { AppenderParts } from './kafka-appender.ts';
-import { classifyKafka } from './kafka-errors.ts';
+import { classifyKafka, isLeaderComing } from './kafka-errors.ts';
 import type { Cluster } from './kafkajs-cluster.ts';
 import { ProducerTopics } from './producer-topics.ts';
 import { requests } from './requests.ts';
@@ -26,6 +27,8 @@ interface FencedParts extends Pick<AppenderParts, 'compression' | 'limits'> {
 export class KafkaFencedWriter implements FencedWriter {
   readonly #parts: FencedParts;
   readonly #producer: BatchProducer;
+  /** Partitions whose leaders have answered. */
+  readonly #led = new Set<PartitionKey>();
   #writing: Promise<void> | null = null;
   #failed: InsideoutError | null = null;
 
@@ -79,6 +82,7 @@ export class KafkaFencedWriter implements FencedWriter {
     try {
       const limit = await this.#parts.limits(topics);
       await this.#producer.know(topics);
+      await this.#leadersOf(partitions);
       try {
         await transactions.add(partitions);
         const written = new Map<PartitionKey, Offset>();
@@ -96,6 +100,29 @@ export class KafkaFencedWriter implements FencedWriter {
       await this.#producer.close();
       throw this.#failed;
     }
+  }
+
+  /**
+   * Resolves when the leaders of partitions that are written for the first time answer. A broker names itself the
+   * leader of a topic that was just created a moment before it takes records, and one refusal would end this writer.
+   */
+  async #leadersOf(partitions: ReadonlyMap<string, ReadonlySet<number>>): Promise<void> {
+    const { cluster } = this.#parts;
+    const missing = new Map<string, Set<number>>();
+    for (const [topic, numbers] of partitions) {
+      const unknown = [...numbers].filter((number) => !this.#led.has(partitionKey(topic, number)));
+      if (unknown.length > 0) missing.set(topic, new Set(unknown));
+    }
+    if (missing.size === 0) return;
+    await pRetry(() => committedEnds(cluster, missing), {
+      retries: 30,
+      minTimeout: 5,
+      maxTimeout: 250,
+      shouldRetry: ({ error }) => isLeaderComing(error),
+      onFailedAttempt: () => cluster.refreshMetadata(),
+    });
+    for (const [topic, numbers] of missing)
+      for (const number of numbers) this.#led.add(partitionKey(topic, number));
   }
 
   /**

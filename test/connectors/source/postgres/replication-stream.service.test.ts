@@ -36,10 +36,10 @@ function streamOf(confirmed: () => Lsn) {
 const confirmedLsn = async () => (await slotStatus({ url: db.url, slot })).confirmedLsn!;
 
 async function insert(first: number, rows: number): Promise<Lsn> {
-  await db.client.query(
-    `insert into t select g, repeat('x', 500) from generate_series($1::int, $2::int) g`,
-    [first, first + rows - 1],
-  );
+  await db.client.query(`insert into t select g, repeat('x', 500) from generate_series($1::int, $2::int) g`, [
+    first,
+    first + rows - 1,
+  ]);
   const { rows: found } = await db.client.query('select pg_current_wal_insert_lsn() as lsn');
   return parseLsn(found[0].lsn);
 }
