@@ -64,6 +64,12 @@ export function lostStatement(error: unknown): boolean {
   return responseCode(decisive(error)) === codes.unprepared;
 }
 
+/** True when a table that was just created is not known everywhere in the server yet, among other things. */
+export function isSchemaComing(error: unknown): boolean {
+  const code = responseCode(decisive(error));
+  return code === codes.invalid || code === codes.serverError;
+}
+
 /** Without a cause: the server's and the driver's own words quote keys and values. */
 export function unstorable(view: string): InsideoutError {
   return new InsideoutError('RECORD_UNSTORABLE', `Cassandra refuses a row of the view "${view}".`, {

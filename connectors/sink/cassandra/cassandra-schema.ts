@@ -1,6 +1,9 @@
+import pRetry from 'p-retry';
 import type { ColumnType } from '../../../core/column.ts';
+import { isInsideoutError } from '../../../core/errors.ts';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
 import type { CassandraConnection, CassandraOptions } from './cassandra-connection.ts';
+import { isSchemaComing } from './cassandra-errors.ts';
 
 /** Source partition of a row; its write time tells the offset (cassandra-timestamps.ts). */
 export const partitionColumn = '"_partition"';
@@ -63,7 +66,26 @@ export async function createSchema(
   };
   for (const [name, definition] of Object.entries(definitions))
     if (!names.has(name)) await connection.runPlain(`CREATE TABLE IF NOT EXISTS ${definition}`);
+  await untilKnown(connection, tables);
   return tables;
+}
+
+/**
+ * Resolves when Cassandra takes statements for the tables: of one that another process just created it may say that
+ * it does not exist although it is listed already. That passes within milliseconds, so what lasts is thrown.
+ */
+async function untilKnown(connection: CassandraConnection, tables: Tables): Promise<void> {
+  const reads = [
+    `SELECT shape FROM ${tables.generations} WHERE view_name = '-' AND generation = 0`,
+    `SELECT next FROM ${tables.claims} WHERE view_name = '-' AND generation = 0 AND topic = '-' AND partition = 0`,
+    `SELECT generation FROM ${tables.active} WHERE pointers = '-' AND view_name = '-'`,
+  ];
+  await pRetry(() => Promise.all(reads.map((read) => connection.runPlain(read))), {
+    retries: 30,
+    minTimeout: 10,
+    maxTimeout: 500,
+    shouldRetry: ({ error }) => isInsideoutError(error) && isSchemaComing(error.cause),
+  });
 }
 
 const cqlTypes: Readonly<Record<ColumnType, string>> = {
