@@ -15,7 +15,7 @@ import { ofKeyIn } from './look-log.ts';
 import { generationName } from './look-views.ts';
 import { waitUntilPassed } from './passing.ts';
 import { patiently } from './patience.ts';
-import { type Place, placeId, sameStates, settled } from './place.ts';
+import { type Place, placeId, remembered, sameStates, settled } from './place.ts';
 import { settleRounds } from './rounds.ts';
 import { keyPlaces, shredKeys } from './shredding-place.ts';
 import { type Target, Tracer } from './target.ts';
@@ -71,12 +71,16 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   const open = () => current().filter(certifiable);
   for (let look = 1; open().length > 0; look++) {
     const places = await lookOnce(open(), { ...parts, bury: look > 1 });
+    for (const [id, list] of places)
+      if (!knowsValues(id, parts))
+        places.set(id, remembered(list, journal.state.erasures.get(id)!.valuesSeen));
     parts.onPlaces?.(places);
     const clean: [string, readonly Place[]][] = [];
     for (const [erasure, list] of places) {
       const known =
         parts.patienceMs !== undefined && sameStates(journal.state.erasures.get(erasure)!.places, list);
-      if (known || (await accepted(journal.record({ type: 'looked', erasure, places: list }))))
+      const valued = knowsValues(erasure, parts) ? { valued: true as const } : {};
+      if (known || (await accepted(journal.record({ type: 'looked', erasure, places: list, ...valued }))))
         if (settled(list)) clean.push([erasure, list]);
     }
     if (clean.length > 0) assertWhole(parts);
@@ -90,6 +94,9 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   }
   return current();
 }
+
+const knowsValues = (erasure: string, { telling }: FinishParts): boolean =>
+  (telling.get(erasure) ?? []).length > 0;
 
 const certifiable = (erasure: Erasure): boolean => erasure.phase === 'passed' && !unsettled(erasure);
 

@@ -1,5 +1,6 @@
 import { type Certificate, follows } from './certificate.ts';
 import type { ErasedKeys, Erasure, ErasureEvent, JournalState, NotedRows } from './journal.ts';
+import { placeId } from './place.ts';
 
 interface Mutable {
   erasures: Map<string, Erasure>;
@@ -68,6 +69,7 @@ function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
     barrier: null,
     ends: new Map(),
     places: [],
+    valuesSeen: new Map(),
     certificate: null,
     lifted: false,
   };
@@ -86,7 +88,7 @@ function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' 
     case 'passed':
       return { ...known, phase: 'passed', ends: new Map(Object.entries(event.ends)) };
     case 'looked':
-      return { ...known, places: event.places };
+      return { ...known, places: event.places, valuesSeen: seen(known.valuesSeen, event) };
     case 'lifted':
       return { ...known, lifted: true };
     case 'completed':
@@ -97,6 +99,19 @@ function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' 
         certificate: event.certificate,
       };
   }
+}
+
+/** Only who knows the values can see that one is gone. */
+function seen(
+  before: ReadonlyMap<string, number>,
+  { places, valued }: ErasureEvent & { type: 'looked' },
+): ReadonlyMap<string, number> {
+  const all = new Map(before);
+  for (const place of places) {
+    if (place.valueSeenAt !== undefined) all.set(placeId(place), place.valueSeenAt);
+    else if (valued && place.state !== 'pending') all.delete(placeId(place));
+  }
+  return all;
 }
 
 /** Until something is known to be gone, it is `found` as long as something is known that may be. */

@@ -79,7 +79,13 @@ export type ErasureHappening =
    * 1970, no daemon takes it up. A courtesy and no lock; 0 gives it free.
    */
   | { readonly type: 'held'; readonly erasure: string; readonly until: number }
-  | { readonly type: 'looked'; readonly erasure: string; readonly places: readonly Place[] }
+  | {
+      readonly type: 'looked';
+      readonly erasure: string;
+      readonly places: readonly Place[];
+      /** By a process that knew values of the subject. */
+      readonly valued?: true;
+    }
   /** The subject may come back, as when a natural key is used anew: its keys are no longer kept out. */
   | { readonly type: 'lifted'; readonly erasure: string }
   | { readonly type: 'completed'; readonly erasure: string; readonly certificate: Certificate };
@@ -124,6 +130,8 @@ export interface Erasure {
   readonly barrier: string | null;
   readonly ends: Checkpoint;
   readonly places: readonly Place[];
+  /** Where values of the subject were seen, by `placeId`, until a process that knows them sees them no more: when. */
+  readonly valuesSeen: ReadonlyMap<string, number>;
   readonly certificate: Certificate | null;
   /** True when rows with its keys are let in again. */
   readonly lifted: boolean;

@@ -13,6 +13,8 @@ export interface Look {
   /** By whose name keys are hashed. */
   readonly origin: string;
   readonly traces: ReadonlyMap<string, number>;
+  /** Erasures of which a value was found that is under no key of theirs. */
+  readonly valued: ReadonlySet<string>;
   /** Tombstones whose key holds a value that was a subject's alone, by erasure, and those values. */
   readonly named: ReadonlyMap<string, number>;
   readonly names: ReadonlySet<string>;
@@ -44,6 +46,7 @@ export async function lookAtTopic(
   const traces = new Map<string, number>();
   const named = new Map<string, number>();
   const names = new Set<string>();
+  const valued = new Set<string>();
   let read = 0;
   let unreadable = 0;
   for await (const batch of readToEnd(log, [place.topic], { signal }))
@@ -58,10 +61,11 @@ export async function lookAtTopic(
       }
       const found = await tracesIn(record, { reader, place, tracer });
       if (found === null) unreadable++;
-      else for (const erasure of found) traces.set(erasure, (traces.get(erasure) ?? 0) + 1);
+      else count(found, traces, valued);
     }
   const { kind, topic: name, origin } = place;
-  return { kind, name, origin, read, traces, named, names, unreadable };
+  for (const erasure of named.keys()) valued.add(erasure);
+  return { kind, name, origin, read, traces, valued, named, names, unreadable };
 }
 
 /** The erasures that a key of this topic belongs to: it is known by the origin's names. */
@@ -72,25 +76,32 @@ export function ofKeyIn(place: TopicToLookAt, key: Row, tracer: Tracer): readonl
   return tracer.ofKey(place.origin, named);
 }
 
+/** Erasures that a record or a row is a trace of: by its key, and by values in it. */
+export interface Traces {
+  readonly byKey: readonly string[];
+  readonly byValue: readonly string[];
+}
+
+/** Counts a record or row for each erasure that it is a trace of. */
+export function count({ byKey, byValue }: Traces, traces: Map<string, number>, valued: Set<string>): void {
+  for (const erasure of new Set([...byKey, ...byValue])) traces.set(erasure, (traces.get(erasure) ?? 0) + 1);
+  for (const erasure of byValue) if (!byKey.includes(erasure)) valued.add(erasure);
+}
+
 /** Null when neither key nor value can be read, and their bytes tell nothing either. */
 async function tracesIn(
   record: StoredRecord,
   parts: { reader: AnyReader; place: TopicToLookAt; tracer: Tracer },
-): Promise<ReadonlySet<string> | null> {
+): Promise<Traces | null> {
   const { reader, place, tracer } = parts;
   const bytes = place.kind === 'dead letters' ? originalKey(record) : record.key;
   const key = bytes && (await reader.read(bytes));
   const row = record.value && (await reader.read(record.value));
-  const found = new Set<string>();
   if (!key && !row) {
-    for (const erasure of tracer.ofValues({ key: bytes, value: record.value })) found.add(erasure);
-    return found.size > 0 ? found : null;
+    const byValue = tracer.ofValues({ key: bytes, value: record.value });
+    return byValue.length > 0 ? { byKey: [], byValue } : null;
   }
-  if (key) {
-    for (const erasure of ofKeyIn(place, key, tracer)) found.add(erasure);
-  }
-  if (row) for (const erasure of tracer.ofValues(row)) found.add(erasure);
-  return found;
+  return { byKey: key ? ofKeyIn(place, key, tracer) : [], byValue: row ? tracer.ofValues(row) : [] };
 }
 
 function originalKey(record: StoredRecord): Buffer | null {
@@ -110,9 +121,18 @@ export function placeOf(look: Look, erasure: string, tracer: Tracer): Place {
   const at = Date.now();
   const traces = look.traces.get(erasure) ?? 0;
   const named = look.named.get(erasure) ?? 0;
-  const unverifiable = (reason: string): Place => ({ kind, name, read, at, state: 'unverifiable', reason });
+  const seen = look.valued.has(erasure) ? { valueSeenAt: at } : {};
+  const unverifiable = (reason: string): Place => ({
+    kind,
+    name,
+    read,
+    at,
+    ...seen,
+    state: 'unverifiable',
+    reason,
+  });
   if (traces > 0)
-    return { kind, name, read, at, state: 'applied', reason: `${traces} of ${read} still hold it.` };
+    return { kind, name, read, at, ...seen, state: 'applied', reason: `${traces} of ${read} still hold it.` };
   if (look.unreadable > 0)
     return unverifiable(
       `${look.unreadable} of ${read} cannot be decoded; look at them with \`insideout dlq\` and remove them.`,

@@ -1,7 +1,7 @@
 import type { Generation } from '../connectors/sink/view-store.ts';
 import type { Row } from '../core/value.ts';
 import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
-import type { Look } from './look-log.ts';
+import { count, type Look } from './look-log.ts';
 import type { Tracer } from './target.ts';
 
 export const generationName = (store: string, view: string, generation: number): string =>
@@ -19,13 +19,14 @@ export async function lookAtGeneration(
   const { tracer, signal } = parts;
   const { view, id } = generation;
   const traces = new Map<string, number>();
+  const valued = new Set<string>();
   let read = 0;
   for await (const row of generation.scan()) {
     if ((read++ & 1023) === 0) signal.throwIfAborted();
     const key: Record<string, Row[string]> = {};
     for (const name of view.key) key[entry.origin.key[name] ?? name] = row[name] ?? null;
-    for (const erasure of new Set([...tracer.ofKey(entry.origin.topic, key), ...tracer.ofValues(row)]))
-      traces.set(erasure, (traces.get(erasure) ?? 0) + 1);
+    const found = { byKey: tracer.ofKey(entry.origin.topic, key), byValue: tracer.ofValues(row) };
+    count(found, traces, valued);
   }
   return {
     kind: 'generation',
@@ -33,6 +34,7 @@ export async function lookAtGeneration(
     origin: entry.origin.topic,
     read,
     traces,
+    valued,
     named: new Map(),
     names: new Set(),
     unreadable: 0,

@@ -166,7 +166,8 @@ async function putFiles(
     const there = telling.filter((value) => found.has(value));
     const traces = there.filter((value) => !excused.has(value)).length;
     const named = there.length - traces;
-    lists.get(erasure)!.push(statement(kind, name, verdict({ traces, named, telling, files, remaining })));
+    const place = statement(kind, name, verdict({ traces, named, telling, files, remaining }));
+    lists.get(erasure)!.push(there.length > 0 ? { ...place, valueSeenAt: place.at } : place);
   }
 }
 

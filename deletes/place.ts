@@ -30,9 +30,28 @@ export interface Place {
   readonly at: number;
   /** How many records or rows were read to find out; null where nothing is read. */
   readonly read: number | null;
+  /**
+   * When a value that was the subject's alone was found there, under no key of its; milliseconds since 1970. Only a
+   * process that knows the values can tell that it is gone.
+   */
+  readonly valueSeenAt?: number;
 }
 
 export const placeId = (place: Pick<Place, 'kind' | 'name'>): string => `${place.kind} ${place.name}`;
+
+/**
+ * Places as a process found them that does not know the values: where one was seen before, that it did not see it
+ * does not mean that it is gone.
+ */
+export const remembered = (places: readonly Place[], valuesSeen: ReadonlyMap<string, number>): Place[] =>
+  places.map((place) => {
+    const valueSeenAt = valuesSeen.get(placeId(place));
+    if (valueSeenAt === undefined || place.valueSeenAt !== undefined) return place;
+    if (place.state === 'pending' || place.state === 'applied') return { ...place, valueSeenAt };
+    const day = new Date(valueSeenAt).toISOString();
+    const reason = `A value of the subject was seen here at ${day}, and no process knows it any more: look for yourself.`;
+    return { ...place, state: 'unverifiable', reason, valueSeenAt };
+  });
 
 /** True when nothing is left to wait for. */
 export const settled = (places: readonly Place[]): boolean =>

@@ -3,7 +3,7 @@ import type { ErasureKey } from './erasure-key.ts';
 import type { Erasure, ErasurePhase, Journal } from './journal.ts';
 import type { KeptDifferences } from './kept-journal.ts';
 import { type LookParts, lookEverywhere } from './look.ts';
-import type { Place } from './place.ts';
+import { type Place, remembered } from './place.ts';
 import { keyPlaces } from './shredding-place.ts';
 
 export interface Verification {
@@ -54,7 +54,8 @@ export async function verifyErasures(
   return erasures.map((erasure) => {
     const { id, phase, lifted } = erasure;
     const problems = keyProblems(erasure);
-    const places = [...(found.get(id) ?? []), ...[keys.get(id)].filter((place) => place !== undefined)];
+    const read = remembered(found.get(id) ?? [], erasure.valuesSeen);
+    const places = [...read, ...[keys.get(id)].filter((place) => place !== undefined)];
     return {
       erasure: id,
       phase,

@@ -237,6 +237,27 @@ test('what was tracked and is deleted by a transaction is counted once, and the 
   expect(all.erasure).toMatchObject({ tracked: null, rows: { 'public.t': 1 } });
 });
 
+test('that a value was seen somewhere is known until a process that knows the values sees it no more', () => {
+  const place = { kind: 'topic', name: 't', state: 'applied', reason: '', at: 1, read: 1 } as const;
+  const look = (more: object, by: object = {}): ErasureHappening => ({
+    type: 'looked',
+    erasure: 'e',
+    places: [{ ...place, ...more }],
+    ...by,
+  });
+  const valued = { valued: true };
+  const seen = look({ valueSeenAt: 7 }, valued);
+  const after = (...looks: ErasureHappening[]) => [
+    ...folded(...erased, passed('e'), ...looks).erasure!.valuesSeen,
+  ];
+  expect(after(look({}, valued))).toEqual([]);
+  expect(after(seen)).toEqual([['topic t', 7]]);
+  expect(after(seen, look({ state: 'verified' }))).toEqual([['topic t', 7]]);
+  expect(after(seen, look({ name: 'u' }, valued))).toEqual([['topic t', 7]]);
+  expect(after(seen, look({ state: 'pending' }, valued))).toEqual([['topic t', 7]]);
+  expect(after(seen, look({ state: 'verified' }, valued))).toEqual([]);
+});
+
 test('the keys of former erasures are known from the beginning, and are no rows of this one', () => {
   const { erasure } = folded({ ...requested('e'), keys: keysOf(7) } as ErasureHappening);
   expect(erasure).toMatchObject({ phase: 'requested', rows: {}, keys: keysOf(7) });

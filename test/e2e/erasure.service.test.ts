@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { recordsOf } from '../support/capture.ts';
 import { eventually } from '../support/eventually.ts';
-import { erasureProject, filesWith, insert, poison, valuesOf } from './erasure-project.ts';
+import { erasureProject, filesWith, insert, type Place, poison, valuesOf } from './erasure-project.ts';
 
 test('erased on the embedded Log and SQLite, a subject is in no file, every place says how that is known, and the certificate verifies', {
   timeout: 180_000,
@@ -71,6 +71,45 @@ test('erased on the embedded Log and SQLite, a subject is in no file, every plac
     'no file has it after the daemon has ended',
     () => filesWith(folder, valuesOf(poison)).length === 0,
   );
+});
+
+test('where a command saw a value that it could not remove, a daemon that does not know the value says so, and never that it is gone', {
+  timeout: 180_000,
+}, async () => {
+  const project = await erasureProject();
+  const { db, source } = project;
+  // Somebody else's order tells the subject: it is not the subject's row, so nothing deletes it.
+  await db.client.query(`update orders set note = 'a gift for ${valuesOf(poison)[0]}' where customer_id = 3`);
+  const daemon = project.up();
+  await project.caughtUp();
+  const waited = await project.ask('erase', 'customer', String(poison), '--wait');
+  const [seen] = waited.answer;
+  const stateOf = (places: Place[], kind: string, name: string) =>
+    places.find((place) => place.kind === kind && place.name === name);
+  const where = [
+    ['topic', `${source}.public.orders`],
+    ['generation', 'local/orders_local g1'],
+    ['log files', 'log'],
+    ['store files', 'local'],
+  ] as const;
+  expect([waited.code, seen.phase]).toEqual([1, 'passed']);
+  for (const [kind, name] of where)
+    expect(stateOf(seen.places, kind, name)).toMatchObject({ state: 'applied' });
+
+  const finished = await eventually('the daemon finishes it', async () => {
+    const { answer } = await project.ask('erasure', 'show', seen.id);
+    return answer.phase === 'completed' && answer;
+  });
+  const { places } = finished.certificate.body;
+  const verified = await project.ask('erasure', 'verify');
+  for (const [kind, name] of where)
+    for (const found of [stateOf(places, kind, name), stateOf(verified.answer[0].places, kind, name)])
+      expect(found).toMatchObject({
+        state: 'unverifiable',
+        reason: expect.stringContaining('A value of the subject was seen here at '),
+      });
+  expect(stateOf(places, 'topic', `${source}.public.payments`)).toMatchObject({ state: 'verified' });
+  expect(await daemon.end('SIGTERM')).toBe(0);
 });
 
 test('no value and no identifier is in the journal, its copy, a certificate, a log line, an error or an answer', {
