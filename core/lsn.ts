@@ -4,9 +4,14 @@
  */
 export type Lsn = bigint;
 
+const written = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/;
+
+/** True of what `parseLsn` parses. */
+export const isLsn = (text: string): boolean => written.test(text);
+
 /** Parses `16/B374D848`. Throws `RangeError` on anything else. */
 export function parseLsn(text: string): Lsn {
-  const match = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(text);
+  const match = written.exec(text);
   if (!match) throw new RangeError(`"${text}" is not an LSN; write it like 16/B374D848`);
   return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
 }

@@ -10,6 +10,7 @@ import type { LookParts } from '../deletes/look.ts';
 import type { Place } from '../deletes/place.ts';
 import { shredKeys } from '../deletes/shredding-place.ts';
 import type { Subject } from '../deletes/subject.ts';
+import type { KnownValues } from '../deletes/target.ts';
 import { retentionWarnings } from '../deletes/tombstones.ts';
 import { deleteKeys, newDelete } from '../deletes/topic-deletes.ts';
 import type { GivenKey } from '../deletes/topic-key.ts';
@@ -35,7 +36,7 @@ export class Erasures {
   /** As of when this was opened. */
   #kept: KeptDifferences = { altered: [], missing: [] };
   /** What only this process knows of erasures that it began: ids and values are never stored. */
-  readonly #known = new Map<string, { subject: Subject; id: string; telling: readonly string[] }>();
+  readonly #known = new Map<string, { subject: Subject; id: string; values: KnownValues }>();
 
   private constructor(management: Management, journal: Journal) {
     this.config = management.config;
@@ -106,7 +107,7 @@ export class Erasures {
       ? await trackErasure(subject, id, { ...parts, wait: tracked })
       : await requestErasure(subject, id, parts);
     shredKeys([begun.erasure], shred);
-    this.#known.set(begun.erasure.id, { subject, id, telling: begun.telling });
+    this.#known.set(begun.erasure.id, { subject, id, values: begun.known });
     return begun.erasure;
   }
 
@@ -159,7 +160,7 @@ export class Erasures {
           },
           namespace: this.config.namespace,
           origin: source === '' ? null : { source, eraser: this.eraser(source) },
-          telling: new Map([...this.#known].map(([id, { telling }]) => [id, telling])),
+          known: new Map([...this.#known].map(([id, { values }]) => [id, values])),
           left: (id) => this.#left(id),
           patienceMs,
           ...(onPlaces ? { onPlaces } : {}),

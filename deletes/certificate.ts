@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import type { ErasedKeys } from './journal.ts';
+import type { ErasedKeys, Erasure } from './journal.ts';
 import type { Place } from './place.ts';
 
 /** What a certificate says; no personal data is in it. */
@@ -56,6 +56,24 @@ export function signCertificate(body: CertificateBody, privateKey: KeyObject): C
     publicKey: createPublicKey(privateKey).export({ type: 'spki', format: 'der' }).toString('base64'),
   };
 }
+
+/** All hashes that places are looked through for, those of columns under the topic and the column. */
+export const lookedFor = ({
+  keys,
+  overwritten,
+  former,
+  owners,
+}: Pick<Erasure, 'keys' | 'overwritten' | 'former' | 'owners'>): ErasedKeys[] => {
+  const more = [
+    ...overwritten.map(({ topic, hashes, point }) => ({
+      topic: `${topic} ${point.lsn} ${point.micros}`,
+      hashes,
+    })),
+    ...former.map(({ topic, hashes }) => ({ topic: `${topic} former`, hashes })),
+    ...owners.map(({ topic, column, hashes }) => ({ topic: `${topic} ${column}`, hashes: hashes ?? [] })),
+  ];
+  return [...keys, ...more];
+};
 
 /**
  * SHA-256 over the keyed hashes of an erasure, whatever their order: a certificate that names it shows later that the

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { FoundSubject, SourceEraser, SubjectRows } from '../connectors/source/erasure.ts';
 import { accepted } from './accepted.ts';
-import type { Erasure, Journal, NotedRows } from './journal.ts';
+import type { Erasure, Journal, NotedRows, OwnerHashes } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
 import { settleRounds } from './rounds.ts';
 import { shredSubject } from './shredding.ts';
 import { shredHash } from './shredding-place.ts';
 import type { Subject } from './subject.ts';
-import { beyond, noted, SeenRows } from './tracked-rows.ts';
+import type { KnownValues, OverwrittenTexts } from './target.ts';
+import { beyond, joinedTexts, noted, ownersOf, SeenRows, textsOf } from './tracked-rows.ts';
 
 export interface RequestParts {
   readonly journal: Journal;
@@ -20,8 +21,8 @@ export interface RequestParts {
 /** An erasure that was begun, and what only this process knows of it. */
 export interface Begun {
   readonly erasure: Erasure;
-  /** Values that were the subject's alone: for looking, never stored. */
-  readonly telling: readonly string[];
+  /** For looking, never stored. */
+  readonly known: KnownValues;
 }
 
 /**
@@ -35,20 +36,24 @@ export async function requestErasure(subject: Subject, id: string, parts: Reques
   const { journal, eraser, hasher } = parts;
   const erasure = await request(subject, { id: (await eraser.find(subject, id)).id, deletes: true }, parts);
   const telling = new Set<string>();
+  const texts: OverwrittenTexts[] = [];
   for (;;) {
     const erased = await eraser.erase(subject, id, {
       id: erasure,
-      beforeCommit: async ({ rows }, round) => {
-        await journal.record({ type: 'found', erasure, rows: noted(rows, hasher), round });
+      beforeCommit: async ({ rows, owners }, round) => {
+        const known = { rows: noted(rows, hasher), owners: ownersOf(owners, hasher) };
+        await journal.record({ type: 'found', erasure, ...known, round });
       },
     });
     for (const value of erased.telling) telling.add(value);
+    texts.push(textsOf(erased.rows, hasher));
     await committed(erasure, erased.barrier, journal);
     // Where it was begun as a tracked one.
     const { settled } = await settleTracked(subject, id, { erasure, seen: new SeenRows(hasher) }, parts);
     if (settled) break;
   }
-  return { erasure: journal.state.erasures.get(erasure)!, telling: [...telling] };
+  const known = { telling: [...telling], texts: joinedTexts(texts) };
+  return { erasure: journal.state.erasures.get(erasure)!, known };
 }
 
 /**
@@ -69,17 +74,20 @@ export async function trackErasure(
   for (let left: Left = found; ; ) {
     for (const value of left.telling) telling.add(value);
     seen.add(left.rows);
-    await track(erasure, noted(left.rows, hasher), journal);
+    // Whether the application overwrites the rows that stay is not asked for.
+    const rows = noted(left.rows, hasher).map(({ stays: _, ...of }) => of);
+    await track(erasure, { rows, owners: ownersOf(left.owners, hasher) }, journal);
     if (size(left.rows) > 0) await parts.wait(size(left.rows));
     const followed = await settleTracked(subject, id, { erasure, seen }, parts);
     for (const value of followed.kept) telling.delete(value);
     if (followed.settled) break;
     left = followed.left;
   }
-  return { erasure: journal.state.erasures.get(erasure)!, telling: [...telling] };
+  const known = { telling: [...telling], texts: new Map() };
+  return { erasure: journal.state.erasures.get(erasure)!, known };
 }
 
-type Left = Pick<FoundSubject, 'rows' | 'telling'>;
+type Left = Pick<FoundSubject, 'rows' | 'telling' | 'owners'>;
 
 /**
  * The erasure of this subject that is not completed, or else a new one. A new one keeps out and looks for what the
@@ -126,11 +134,15 @@ async function committed(erasure: string, barrier: string, journal: Journal): Pr
 }
 
 /** Writes down what is not written down yet, before the application deletes it. */
-async function track(erasure: string, rows: readonly NotedRows[], journal: Journal): Promise<void> {
+async function track(
+  erasure: string,
+  { rows, owners }: { rows: readonly NotedRows[]; owners: readonly OwnerHashes[] },
+  journal: Journal,
+): Promise<void> {
   const { tracked } = journal.state.erasures.get(erasure)!;
   const fresh = tracked ? beyond(tracked.rows, rows) : rows;
   if (tracked && fresh.length === 0) return;
-  await journal.record({ type: 'found', erasure, rows: fresh });
+  await journal.record({ type: 'found', erasure, rows: fresh, owners });
 }
 
 /**
@@ -143,14 +155,15 @@ async function settleTracked(
   { erasure, seen }: { readonly erasure: string; readonly seen: SeenRows },
   { journal, eraser, hasher }: RequestParts,
 ): Promise<{ settled: boolean; left: Left; kept: readonly string[] }> {
-  const left: Left = { rows: [], telling: [] };
+  const left: Left = { rows: [], telling: [], owners: [] };
   const tracked = () => journal.state.erasures.get(erasure)!.tracked;
   const asked = tracked();
   if (!asked) return { settled: true, left, kept: [] };
   const found = await eraser.follow(subject, id, { id: erasure, ...seen.question(asked) });
   if (!found.gone) return { settled: false, left: found, kept: [] };
-  const { kept, barrier } = found.gone;
-  const settles = { last: asked.last, kept: noted(kept.rows, hasher) };
+  const { kept, barrier, point } = found.gone;
+  const others = { kept: noted(kept.rows, hasher), owners: ownersOf(kept.owners, hasher) };
+  const settles = { last: asked.last, ...others, point };
   // Refused when another process has noted more rows, or has settled it.
   const done = await accepted(journal.record({ type: 'deleted', erasure, barrier, tracked: settles }));
   return { settled: done || !tracked(), left, kept: kept.telling };

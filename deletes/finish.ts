@@ -6,19 +6,27 @@ import { readDeadLetters, removeDeadLetters } from '../materializer/apply/dead-l
 import { accepted } from './accepted.ts';
 import { AppliedWatch, type Behind } from './applied.ts';
 import { buryErased } from './bury.ts';
-import { authentic, certificateHash, chainProblems, keysDigest, signCertificate } from './certificate.ts';
+import {
+  authentic,
+  certificateHash,
+  chainProblems,
+  keysDigest,
+  lookedFor,
+  signCertificate,
+} from './certificate.ts';
 import type { ErasureKey } from './erasure-key.ts';
+import { findFormer } from './former-rows.ts';
 import { type Erasure, type Journal, journalTopic } from './journal.ts';
 import { unsettled } from './journal-fold.ts';
 import { type LookParts, lookEverywhere, statement, topicsToLookAt } from './look.ts';
-import { ofKeyIn } from './look-log.ts';
+import { ofRecordIn } from './look-log.ts';
 import { generationName } from './look-views.ts';
 import { waitUntilPassed } from './passing.ts';
 import { patiently } from './patience.ts';
 import { type Place, placeId, remembered, sameStates, settled } from './place.ts';
 import { settleRounds } from './rounds.ts';
 import { keyPlaces, shredKeys } from './shredding-place.ts';
-import { type Target, Tracer } from './target.ts';
+import { type KnownValues, type Target, Tracer, targetOf } from './target.ts';
 import { recoverTopicDeletes } from './topic-deletes.ts';
 import { requestPlaces, waitsForRetention } from './topic-places.ts';
 
@@ -31,8 +39,8 @@ export interface FinishParts extends LookParts {
   readonly origin: { readonly source: string; readonly eraser: SourceEraser } | null;
   /** First part of the names of our own topics. */
   readonly namespace: string;
-  /** Values that were each subject's alone, by erasure; none where another process began it. */
-  readonly telling: ReadonlyMap<string, readonly string[]>;
+  /** What this process knows of the subjects of erasures that it began. */
+  readonly known: ReadonlyMap<string, KnownValues>;
   /** Rows of the subject that the database has, those that are only anonymised left out, by table; null when its id is not known any more. */
   readonly left: (erasure: string) => Promise<Readonly<Record<string, number>> | null>;
   /**
@@ -56,7 +64,7 @@ const looks = 5;
 export async function finishErasures(ids: readonly string[], parts: FinishParts): Promise<Erasure[]> {
   const { journal, signal } = parts;
   const current = () => ids.map((id) => journal.state.erasures.get(id)!);
-  let again = ids.some((id) => !parts.telling.has(id));
+  let again = ids.some((id) => !parts.known.has(id));
   do {
     if (parts.origin) {
       const rounds = { journal, eraser: parts.origin.eraser };
@@ -95,8 +103,8 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   return current();
 }
 
-const knowsValues = (erasure: string, { telling }: FinishParts): boolean =>
-  (telling.get(erasure) ?? []).length > 0;
+const knowsValues = (erasure: string, { known }: FinishParts): boolean =>
+  (known.get(erasure)?.telling ?? []).length > 0;
 
 const certifiable = (erasure: Erasure): boolean => erasure.phase === 'passed' && !unsettled(erasure);
 
@@ -124,8 +132,14 @@ async function lookOnce(
   }
   const gone = (e: Erasure) => tables.get(e.id)!.every((place) => place.state !== 'applied');
   parts.onPlaces?.(tables);
-  await cleanLog(erasures, { ...parts, bury: parts.bury ? erasures.filter(gone) : [] });
-  const targets = erasures.map((e) => targetOf(e, parts));
+  await findFormer(erasures, parts);
+  const targets = erasures.map((e) =>
+    targetOf(parts.journal.state.erasures.get(e.id)!, parts.known.get(e.id)),
+  );
+  await cleanLog(targets, {
+    ...parts,
+    bury: parts.bury ? new Set(erasures.filter(gone).map((e) => e.id)) : new Set(),
+  });
   const found = await lookEverywhere(targets, {
     ...parts,
     onPlaces: (read) =>
@@ -150,12 +164,6 @@ function latest(erasures: readonly Erasure[]): Map<string, number> {
   return ends;
 }
 
-const targetOf = (erasure: Erasure, { telling }: FinishParts): Target => ({
-  erasure: erasure.id,
-  keys: new Map(erasure.keys.map(({ topic, hashes }) => [topic, new Set(hashes)])),
-  telling: telling.get(erasure.id) ?? [],
-});
-
 const pending = ({ entry, reason }: Behind): Place =>
   statement('generation', generationName(entry.store, entry.view, entry.generation), {
     state: 'pending',
@@ -164,11 +172,10 @@ const pending = ({ entry, reason }: Behind): Place =>
 
 /** Dead letters of erased rows are removed, rows that are back buried, and older records compacted away. */
 async function cleanLog(
-  erasures: readonly Erasure[],
-  parts: FinishParts & { readonly bury: readonly Erasure[] },
+  targets: readonly Target[],
+  parts: FinishParts & { readonly bury: ReadonlySet<string> },
 ): Promise<void> {
   const { log, hasher, bury, signal } = parts;
-  const targets = erasures.map((e) => targetOf(e, parts));
   const tracer = new Tracer(hasher, targets);
   const topics = await topicsToLookAt(tracer.topics, parts);
   const reader = new AnyReader(log.schemas);
@@ -179,8 +186,9 @@ async function cleanLog(
       const key = letter.key && (await reader.read(letter.key));
       const row = letter.value && (await reader.read(letter.value));
       const raw = letter.value && !row ? tracer.ofValues({ bytes: letter.value }) : [];
+      const { headers } = letter;
       if (
-        (key && ofKeyIn(place, key, tracer).length > 0) ||
+        ofRecordIn(place, { key, row, headers }, tracer).length > 0 ||
         (row && tracer.ofValues(row).length > 0) ||
         raw.length > 0
       )
@@ -188,8 +196,8 @@ async function cleanLog(
     }
     if (doomed.length > 0) await removeDeadLetters(log, doomed, { signal });
   }
-  if (bury.length > 0) {
-    const buried = bury.map((e) => targetOf(e, parts));
+  if (bury.size > 0) {
+    const buried = targets.filter(({ erasure }) => bury.has(erasure));
     await buryErased(log, rows, { tracer: new Tracer(hasher, buried), signal });
   }
   // Others have topics that are not compacted; what becomes of their records is told by the look.
@@ -258,7 +266,7 @@ async function certify(erasure: Erasure, places: readonly Place[], parts: Finish
         by: erasure.by,
         rows: erasure.rows,
         places,
-        keys: keysDigest(erasure.keys),
+        keys: keysDigest(lookedFor(erasure)),
         previous: last ? certificateHash(last) : null,
       },
       key.privateKey,

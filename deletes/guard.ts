@@ -1,7 +1,9 @@
+import { isBefore, laterPoint, type SourcePoint } from '../connectors/source/point.ts';
 import type { Checkpoint } from '../core/position.ts';
 import type { Row } from '../core/value.ts';
+import type { Headers } from '../log/log.ts';
 import type { ErasedRows } from '../materializer/apply/erased.ts';
-import type { Erasure, JournalState } from './journal.ts';
+import type { ErasedKeys, Erasure, JournalState } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
 
 /**
@@ -15,6 +17,8 @@ export class ErasureGuard implements ErasedRows {
   /** How many events of the journal are in what follows. */
   #events = 0;
   #hashes = new Map<string, Set<string>>();
+  /** Of rows that were overwritten, or that were gone before: up to when what is told of them is stale. */
+  #points = new Map<string, Map<string, SourcePoint>>();
   #ends = new Map<string, number>();
 
   constructor(state: () => JournalState, hasher: () => KeyHasher) {
@@ -24,12 +28,18 @@ export class ErasureGuard implements ErasedRows {
 
   none(topic: string): boolean {
     this.#follow();
-    return !this.#hashes.has(topic);
+    return !this.#hashes.has(topic) && !this.#points.has(topic);
   }
 
   has(topic: string, key: Row): boolean {
     this.#follow();
     return this.#hashes.get(topic)?.has(this.#hasher().key(topic, key)) ?? false;
+  }
+
+  stale(topic: string, key: Row, headers: Headers): boolean {
+    this.#follow();
+    const point = this.#points.get(topic)?.get(this.#hasher().key(topic, key));
+    return point !== undefined && isBefore(headers, point);
   }
 
   ends(topic: string): Checkpoint {
@@ -43,6 +53,7 @@ export class ErasureGuard implements ErasedRows {
     const news = state.events.slice(this.#events);
     const again = this.#events > state.events.length || news.some((event) => event.type === 'lifted');
     if (again) this.#hashes = new Map();
+    if (again) this.#points = new Map();
     if (again) this.#ends = new Map();
     const touched = again ? state.erasures.keys() : new Set(news.map((event) => event.erasure));
     for (const id of touched) this.#add(state.erasures.get(id)!);
@@ -50,7 +61,7 @@ export class ErasureGuard implements ErasedRows {
     this.#events = state.events.length;
   }
 
-  #add({ phase, lifted, keys, ends }: Erasure): void {
+  #add({ phase, lifted, keys, overwritten, former, point, ends }: Erasure): void {
     // Until somebody has said that the deletes were committed, it may yet turn out that nothing was deleted.
     if (phase === 'requested' || phase === 'found' || lifted) return;
     for (const { topic, hashes } of keys) {
@@ -59,6 +70,18 @@ export class ErasureGuard implements ErasedRows {
       this.#hashes.set(topic, set);
       for (const hash of hashes) set.add(hash);
     }
+    for (const of of overwritten) this.#addPoint(of, of.point);
+    if (point) for (const of of former) this.#addPoint(of, point);
     for (const [key, end] of ends) this.#ends.set(key, Math.max(end, this.#ends.get(key) ?? 0));
+  }
+
+  #addPoint({ topic, hashes }: ErasedKeys, point: SourcePoint): void {
+    if (hashes.length === 0) return;
+    const points = this.#points.get(topic) ?? new Map<string, SourcePoint>();
+    this.#points.set(topic, points);
+    for (const hash of hashes) {
+      const before = points.get(hash);
+      points.set(hash, before ? laterPoint(before, point) : point);
+    }
   }
 }

@@ -1,5 +1,14 @@
+import { laterPoint, type SourcePoint } from '../connectors/source/point.ts';
 import { type Certificate, follows } from './certificate.ts';
-import type { ErasedKeys, Erasure, ErasureEvent, JournalState, NotedRows } from './journal.ts';
+import type {
+  ErasedKeys,
+  Erasure,
+  ErasureEvent,
+  JournalState,
+  NotedRows,
+  OwnerHashes,
+  Round,
+} from './journal.ts';
 import { placeId } from './place.ts';
 
 interface Mutable {
@@ -66,6 +75,11 @@ function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
     tracked: null,
     rows: {},
     keys: merged(keys ?? []),
+    overwritten: [],
+    owners: [],
+    point: null,
+    former: [],
+    formerOf: null,
     barrier: null,
     ends: new Map(),
     places: [],
@@ -89,6 +103,13 @@ function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' 
       return { ...known, phase: 'passed', ends: new Map(Object.entries(event.ends)) };
     case 'looked':
       return { ...known, places: event.places, valuesSeen: seen(known.valuesSeen, event) };
+    case 'former':
+      return {
+        ...known,
+        former: merged(known.former, event.keys),
+        owners: joinedOwners(known.owners, event.owners),
+        formerOf: event.barrier,
+      };
     case 'lifted':
       return { ...known, lifted: true };
     case 'completed':
@@ -121,23 +142,37 @@ function inPhase(erasure: Erasure): Erasure {
   return { ...erasure, phase: unsettled(erasure) ? 'found' : 'requested' };
 }
 
-function found(known: Erasure, { id, rows, round }: ErasureEvent & { type: 'found' }): Erasure {
+function found(known: Erasure, event: ErasureEvent & { type: 'found' }): Erasure {
+  const { id, rows, round, owners = [] } = event;
   // The key of a topic is deleted whatever happens, and there is no transaction.
   if (known.kind === 'topic') {
     const phase = known.phase === 'requested' ? 'found' : known.phase;
     return { ...known, phase, rows: { [known.subject]: 1 }, keys: merged(known.keys, rows) };
   }
-  if (round) return { ...known, rounds: [...known.rounds, { ...round, rows }] };
-  return { ...known, tracked: { last: id, rows: joined(known.tracked?.rows ?? [], rows) } };
+  if (round) return { ...known, rounds: [...known.rounds, { ...round, rows, owners }] };
+  const { tracked } = known;
+  return {
+    ...known,
+    tracked: {
+      last: id,
+      rows: joined(tracked?.rows ?? [], rows),
+      owners: joinedOwners(tracked?.owners ?? [], owners),
+    },
+  };
 }
 
 function deleted(known: Erasure, event: ErasureEvent & { type: 'deleted' }): Erasure {
-  if (event.tracked)
-    return { ...erased(known, without(known.tracked!.rows, event.tracked.kept)), tracked: null };
-  const { rows } = known.rounds.find((round) => round.barrier === event.barrier)!;
+  if (event.tracked) {
+    const { kept, owners = [], point } = event.tracked;
+    const of = known.tracked!;
+    const gone = { rows: without(of.rows, kept), owners: withoutOwners(of.owners, owners), point };
+    return { ...erased(known, gone), tracked: null };
+  }
+  const round = known.rounds.find((one) => one.barrier === event.barrier)!;
+  const { rows } = round;
   const left = known.tracked && { ...known.tracked, rows: without(known.tracked.rows, rows) };
   const tracked = left?.rows.some((of) => of.hashes.length > 0) ? left : null;
-  return { ...erased(ended(known, event.barrier, 'committed'), rows), tracked };
+  return { ...erased(ended(known, event.barrier, 'committed'), round), tracked };
 }
 
 const ended = (known: Erasure, barrier: string, how: 'committed' | 'undone'): Erasure => ({
@@ -147,7 +182,11 @@ const ended = (known: Erasure, barrier: string, how: 'committed' | 'undone'): Er
 });
 
 /** Counts them: deleted rows are others each time, those that are overwritten may be the same. */
-function erased(known: Erasure, noted: readonly NotedRows[]): Erasure {
+function erased(
+  known: Erasure,
+  gone: Pick<Round, 'rows' | 'owners'> & { readonly point?: SourcePoint | undefined },
+): Erasure {
+  const { rows: noted, owners, point } = gone;
   const rows: Record<string, number> = { ...known.rows };
   const overwritten = new Map<string, number>();
   for (const of of noted) {
@@ -155,7 +194,17 @@ function erased(known: Erasure, noted: readonly NotedRows[]): Erasure {
     if (of.overwritten > 0) overwritten.set(of.table, (overwritten.get(of.table) ?? 0) + of.overwritten);
   }
   for (const [table, count] of overwritten) rows[table] = Math.max(rows[table] ?? 0, count);
-  return { ...known, rows, keys: merged(known.keys, noted) };
+  const stays = noted.flatMap((of) =>
+    point && of.overwritten > 0 ? [{ topic: of.topic, hashes: of.stays ?? [], point }] : [],
+  );
+  return {
+    ...known,
+    rows,
+    keys: merged(known.keys, noted),
+    overwritten: [...known.overwritten, ...stays],
+    owners: joinedOwners(known.owners, owners),
+    point: point && known.point ? laterPoint(known.point, point) : (point ?? known.point),
+  };
 }
 
 export function refusal(state: JournalState, event: ErasureEvent): string | null {
@@ -183,6 +232,10 @@ export function refusal(state: JournalState, event: ErasureEvent): string | null
   }
   if (event.type === 'held') return null;
   if (known.phase !== 'passed') return 'this erasure has not passed its source';
+  if (event.type === 'former') {
+    if (event.barrier !== known.barrier) return 'rows of this erasure were deleted once more';
+    return known.formerOf === event.barrier ? 'what was there before is known already' : null;
+  }
   if (unsettled(known)) return 'rows of this erasure may just be deleted';
   if (event.type !== 'completed') return null;
   // Of two certificates that were made at once only one can be the next of the chain.
@@ -225,6 +278,30 @@ function joined(some: readonly NotedRows[], more: readonly NotedRows[]): NotedRo
     });
   }
   return [...all.values()];
+}
+
+function joinedOwners(...lists: readonly (readonly OwnerHashes[])[]): OwnerHashes[] {
+  const all = new Map<string, OwnerHashes>();
+  for (const of of lists.flat()) {
+    const id = JSON.stringify([of.topic, of.column, of.through]);
+    const known = all.get(id);
+    const hashes =
+      of.hashes === null || known?.hashes === null
+        ? null
+        : [...new Set([...(known?.hashes ?? []), ...of.hashes])];
+    all.set(id, { ...of, hashes });
+  }
+  return [...all.values()];
+}
+
+/** Without what refers to rows that are somebody else's. */
+function withoutOwners(owners: readonly OwnerHashes[], others: readonly OwnerHashes[]): OwnerHashes[] {
+  return owners.map((of) => {
+    if (of.through === null || of.hashes === null) return of;
+    const kept = others.filter((o) => o.topic === of.topic && o.column === of.column && o.through !== null);
+    const gone = new Set(kept.flatMap((o) => o.hashes ?? []));
+    return { ...of, hashes: of.hashes.filter((hash) => !gone.has(hash)) };
+  });
 }
 
 /**

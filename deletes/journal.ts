@@ -1,4 +1,5 @@
-import type { ErasingTransaction } from '../connectors/source/erasure.ts';
+import type { ErasingTransaction, OwnerColumn } from '../connectors/source/erasure.ts';
+import type { SourcePoint } from '../connectors/source/point.ts';
 import type { Checkpoint } from '../core/position.ts';
 import { type EventFrame, EventLog } from '../log/event-log.ts';
 import type { Log } from '../log/log.ts';
@@ -13,6 +14,18 @@ export interface ErasedKeys {
   readonly hashes: readonly string[];
 }
 
+/**
+ * A column by which a topic's rows are known as the subject's, also in states that they have no more: `OwnerColumn`
+ * with hashes in place of values.
+ */
+export interface OwnerHashes {
+  readonly topic: string;
+  readonly column: string;
+  /** `KeyHasher.key` of the column alone; null where equal values are not always written alike. */
+  readonly hashes: readonly string[] | null;
+  readonly through: OwnerColumn['through'];
+}
+
 /** Rows of one table, in the topic of their changes, that are about to be erased. */
 export interface NotedRows {
   readonly table: string;
@@ -21,6 +34,13 @@ export interface NotedRows {
   readonly hashes: readonly string[];
   /** How many are only overwritten. They keep their keys, but their topic is to be looked through. */
   readonly overwritten: number;
+  /** `KeyHasher.key` of those. Journals of before 0.1 do not have it. */
+  readonly stays?: readonly string[];
+}
+
+/** Keys under which the Log may hold what was overwritten: in records of before the point. */
+export interface OverwrittenKeys extends ErasedKeys {
+  readonly point: SourcePoint;
 }
 
 /** What happens to erasures, in the Log for ever. No identifier and no value is in it. */
@@ -51,7 +71,8 @@ export type ErasureHappening =
       readonly erasure: string;
       readonly rows: readonly NotedRows[];
       /** The transaction that erases these rows and no others; none where the application is to delete them. */
-      readonly round?: ErasingTransaction;
+      readonly round?: NotedTransaction;
+      readonly owners?: readonly OwnerHashes[];
     }
   /** Rows are gone, and this barrier is behind their deletes. */
   | {
@@ -62,7 +83,13 @@ export type ErasureHappening =
        * The rows that the application was to delete, up to those of this `found`; those under `kept` are there as
        * somebody else's. Without it: the rows of the transaction that wrote the barrier.
        */
-      readonly tracked?: { readonly last: string; readonly kept: readonly ErasedKeys[] };
+      readonly tracked?: {
+        readonly last: string;
+        readonly kept: readonly ErasedKeys[];
+        /** What refers to the rows that were kept is somebody else's as well. */
+        readonly owners?: readonly OwnerHashes[];
+        readonly point?: SourcePoint;
+      };
     }
   /** The transaction that was to write this barrier was never committed. */
   | { readonly type: 'undone'; readonly erasure: string; readonly barrier: string }
@@ -86,17 +113,30 @@ export type ErasureHappening =
       /** By a process that knew values of the subject. */
       readonly valued?: true;
     }
+  /** What was the subject's before this barrier, and is known by its records only; found before they are compacted. */
+  | {
+      readonly type: 'former';
+      readonly erasure: string;
+      readonly barrier: string;
+      readonly keys: readonly ErasedKeys[];
+      /** Of what refers to these rows. */
+      readonly owners: readonly OwnerHashes[];
+    }
   /** The subject may come back, as when a natural key is used anew: its keys are no longer kept out. */
   | { readonly type: 'lifted'; readonly erasure: string }
   | { readonly type: 'completed'; readonly erasure: string; readonly certificate: Certificate };
+
+/** Journals of before 0.1 do not have the point. */
+export type NotedTransaction = Omit<ErasingTransaction, 'point'> & { readonly point?: SourcePoint };
 
 export type ErasureEvent = ErasureHappening & EventFrame;
 
 /** `found`: rows are known, and of none it is known that it is gone. */
 export type ErasurePhase = 'requested' | 'found' | 'deleted' | 'passed' | 'completed';
 
-export interface Round extends ErasingTransaction {
+export interface Round extends NotedTransaction {
   readonly rows: readonly NotedRows[];
+  readonly owners: readonly OwnerHashes[];
 }
 
 /** An erasure as far as it got. */
@@ -121,11 +161,25 @@ export interface Erasure {
   /** How the others ended, by their barriers. */
   readonly outcomes: ReadonlyMap<string, 'committed' | 'undone'>;
   /** What the application is to delete; null when that is settled. */
-  readonly tracked: { readonly last: string; readonly rows: readonly NotedRows[] } | null;
+  readonly tracked: {
+    readonly last: string;
+    readonly rows: readonly NotedRows[];
+    readonly owners: readonly OwnerHashes[];
+  } | null;
   /** How many rows of each table were deleted or overwritten. */
   readonly rows: Readonly<Record<string, number>>;
   /** Of rows that are gone: these are kept out and looked for. */
   readonly keys: readonly ErasedKeys[];
+  /** Of rows that were overwritten, for each time; without hashes where the application was to do it. */
+  readonly overwritten: readonly OverwrittenKeys[];
+  /** By what records of before the `point` are known as the subject's. */
+  readonly owners: readonly OwnerHashes[];
+  /** Behind every state in which rows were the subject's; null where that was not noted. */
+  readonly point: SourcePoint | null;
+  /** Keys of rows that were the subject's and had been deleted before, found by their records in the Log. */
+  readonly former: readonly ErasedKeys[];
+  /** The barrier behind whose deletes they were searched. */
+  readonly formerOf: string | null;
   /** Id of the barrier behind its latest deletes; null until there are some. */
   readonly barrier: string | null;
   readonly ends: Checkpoint;

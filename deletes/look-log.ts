@@ -3,7 +3,7 @@ import { AnyReader } from '../log/avro/any-reader.ts';
 import type { Log, StoredRecord } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
 import type { Place, PlaceKind } from './place.ts';
-import type { Tracer } from './target.ts';
+import type { LookedAt, Sought, Tracer } from './target.ts';
 
 /** What was found in one place: how much was read, and traces of each erasure. */
 export interface Look {
@@ -13,6 +13,8 @@ export interface Look {
   /** By whose name keys are hashed. */
   readonly origin: string;
   readonly traces: ReadonlyMap<string, number>;
+  /** Rows of a view under keys that rows of an erasure had long before, by erasure. */
+  readonly former: ReadonlyMap<string, number>;
   /** Erasures of which a value was found that is under no key of theirs. */
   readonly valued: ReadonlySet<string>;
   /** Tombstones whose key holds a value that was a subject's alone, by erasure, and those values. */
@@ -29,11 +31,13 @@ export interface TopicToLookAt {
   readonly origin: string;
   /** The topic's key columns as the origin's, where they have other names. */
   readonly key: Readonly<Record<string, string>>;
+  /** Its rows are those of the origin, with the table's columns. */
+  readonly whole: boolean;
 }
 
 /**
- * Reads a topic from its first record to its end. A trace is a record with a value under an erased key, or one
- * with a value that was the subject's alone. Tombstones hold no more than the key, which a later compaction takes
+ * Reads a topic from its first record to its end. A trace is a record with a value under an erased key, one that
+ * tells what a row of the subject was before, or one with a value that was the subject's alone. Tombstones hold no more than the key, which a later compaction takes
  * away; those whose key tells the subject are counted.
  */
 export async function lookAtTopic(
@@ -65,16 +69,28 @@ export async function lookAtTopic(
     }
   const { kind, topic: name, origin } = place;
   for (const erasure of named.keys()) valued.add(erasure);
-  return { kind, name, origin, read, traces, valued, named, names, unreadable };
+  const former = new Map<string, number>();
+  return { kind, name, origin, read, traces, former, valued, named, names, unreadable };
 }
 
 /** The erasures that a key of this topic belongs to: it is known by the origin's names. */
-export function ofKeyIn(place: TopicToLookAt, key: Row, tracer: Tracer): readonly string[] {
-  const named = Object.fromEntries(
-    Object.entries(key).map(([name, value]) => [place.key[name] ?? name, value]),
-  );
-  return tracer.ofKey(place.origin, named);
+export const ofKeyIn = (place: TopicToLookAt, key: Row, tracer: Tracer): readonly string[] =>
+  tracer.ofKey(place.origin, asInOrigin(place, key));
+
+/** The erasures that a record is a trace of by its key, or by what its row was before: see `Tracer.ofEarlier`. */
+export function ofRecordIn(
+  place: TopicToLookAt,
+  { key, row, headers }: LookedAt,
+  tracer: Tracer,
+): readonly string[] {
+  const named = key && asInOrigin(place, key);
+  const erased = named ? tracer.ofKey(place.origin, named) : [];
+  const earlier = tracer.ofEarlier(place.origin, { key: named, row: place.whole ? row : null, headers });
+  return earlier.length === 0 ? erased : [...new Set([...erased, ...earlier])];
 }
+
+const asInOrigin = (place: TopicToLookAt, key: Row): Row =>
+  Object.fromEntries(Object.entries(key).map(([name, value]) => [place.key[name] ?? name, value]));
 
 /** Erasures that a record or a row is a trace of: by its key, and by values in it. */
 export interface Traces {
@@ -101,7 +117,11 @@ async function tracesIn(
     const byValue = tracer.ofValues({ key: bytes, value: record.value });
     return byValue.length > 0 ? { byKey: [], byValue } : null;
   }
-  return { byKey: key ? ofKeyIn(place, key, tracer) : [], byValue: row ? tracer.ofValues(row) : [] };
+  const { headers } = record;
+  return {
+    byKey: ofRecordIn(place, { key, row, headers }, tracer),
+    byValue: row ? tracer.ofValues(row) : [],
+  };
 }
 
 function originalKey(record: StoredRecord): Buffer | null {
@@ -111,9 +131,22 @@ function originalKey(record: StoredRecord): Buffer | null {
 
 /** Why nothing can be said of rows that were only overwritten, once nobody knows their values any more. */
 const forgotten =
-  'No key was deleted here, and no value is known any more: erase the same subject again in one go with --wait.';
+  'Nothing is known any more by which rows that were overwritten could be told: erase the same subject again in one go with --wait.';
+const notCompared =
+  'Records of rows that were the subject’s before cannot be told, since values of the column that refers to it are not always written alike.';
+const reused = (rows: number) =>
+  `${rows} rows have keys that rows of the subject had before these were deleted: look whose they are.`;
 export const tombstonesRemain =
   'tombstones are keyed by a value of the subject, and stay until a compaction after delete.retention.ms (24 h by default).';
+
+/** True when what is known would tell every record of the subject, of whatever time. */
+const tellsRecords = ({ keys, values, owners, overwritten }: Sought): boolean =>
+  values || (overwritten === 'some' ? false : keys || owners === 'all' || overwritten === 'all');
+
+/** True when it would tell every row of a view: one that was overwritten has its key, so only its texts do. */
+const tellsRows = ({ keys, values, owners, overwritten, texts }: Sought): boolean =>
+  (keys || values || owners === 'all') &&
+  (overwritten === 'none' || texts || (overwritten === 'some' && values));
 
 /** A look as the state of a place, for one erasure. */
 export function placeOf(look: Look, erasure: string, tracer: Tracer): Place {
@@ -138,6 +171,10 @@ export function placeOf(look: Look, erasure: string, tracer: Tracer): Place {
       `${look.unreadable} of ${read} cannot be decoded; look at them with \`insideout dlq\` and remove them.`,
     );
   if (named > 0) return unverifiable(`No row is there, but ${named} ${tombstonesRemain}`);
-  if (!tracer.looksFor(erasure, look.origin)) return unverifiable(forgotten);
+  const sought = tracer.sought(erasure, look.origin);
+  const former = look.former.get(erasure) ?? 0;
+  if (former > 0) return unverifiable(reused(former));
+  if (sought.owners === 'some') return unverifiable(notCompared);
+  if (!(kind === 'generation' ? tellsRows(sought) : tellsRecords(sought))) return unverifiable(forgotten);
   return { kind, name, read, at, state: 'verified', reason: 'Read from beginning to end: not there.' };
 }

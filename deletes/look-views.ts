@@ -9,7 +9,7 @@ export const generationName = (store: string, view: string, generation: number):
 
 /**
  * Reads every row of a generation. A trace is a row under a key that came from an erased row, or one with a value
- * that was the subject's alone.
+ * that was the subject's alone, or that was overwritten in it.
  */
 export async function lookAtGeneration(
   generation: Generation,
@@ -20,13 +20,15 @@ export async function lookAtGeneration(
   const { view, id } = generation;
   const traces = new Map<string, number>();
   const valued = new Set<string>();
+  const former = new Map<string, number>();
   let read = 0;
   for await (const row of generation.scan()) {
     if ((read++ & 1023) === 0) signal.throwIfAborted();
     const key: Record<string, Row[string]> = {};
     for (const name of view.key) key[entry.origin.key[name] ?? name] = row[name] ?? null;
-    const found = { byKey: tracer.ofKey(entry.origin.topic, key), byValue: tracer.ofValues(row) };
+    const found = tracer.ofRow(entry.origin.topic, key, row);
     count(found, traces, valued);
+    for (const erasure of found.former) former.set(erasure, (former.get(erasure) ?? 0) + 1);
   }
   return {
     kind: 'generation',
@@ -34,6 +36,7 @@ export async function lookAtGeneration(
     origin: entry.origin.topic,
     read,
     traces,
+    former,
     valued,
     named: new Map(),
     names: new Set(),

@@ -38,15 +38,20 @@ export async function topicsToLookAt(
   const add = (
     kind: 'topic' | 'view topic',
     topic: string,
-    of: { origin: string; key: TopicToLookAt['key'] },
+    of: Pick<TopicToLookAt, 'origin' | 'key' | 'whole'>,
   ) => {
     if (existing.has(topic)) found.push({ kind, topic, ...of });
     const letters = deadLetterTopic(topic);
     if (existing.has(letters)) found.push({ kind: 'dead letters', topic: letters, ...of });
   };
-  for (const origin of origins) add('topic', origin, { origin, key: {} });
+  for (const origin of origins) add('topic', origin, { origin, key: {}, whole: true });
   for (const entry of concerned(parts.catalog, new Set(origins)))
-    if (entry.output) add('view topic', entry.output, { origin: entry.origin.topic, key: entry.origin.key });
+    if (entry.output)
+      add('view topic', entry.output, {
+        origin: entry.origin.topic,
+        key: entry.origin.key,
+        whole: false,
+      });
   return found;
 }
 

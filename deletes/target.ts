@@ -1,16 +1,79 @@
+import type { OverwrittenText } from '../connectors/source/erasure.ts';
+import { isBefore, type SourcePoint } from '../connectors/source/point.ts';
 import type { Row, Value } from '../core/value.ts';
-import type { KeyHasher } from './key-hash.ts';
+import type { Headers } from '../log/log.ts';
+import type { Erasure, OverwrittenKeys, OwnerHashes } from './journal.ts';
+import { type KeyHasher, keyText } from './key-hash.ts';
+
+/** Texts that rows had before they were overwritten, by topic and by the hash of the row's key: see `SubjectRows`. */
+export type OverwrittenTexts = ReadonlyMap<string, ReadonlyMap<string, readonly OverwrittenText[] | null>>;
+
+/** What only the process knows that began an erasure, as it is never stored. */
+export interface KnownValues {
+  /** Values that were the subject's alone, to be searched for everywhere. */
+  readonly telling: readonly string[];
+  readonly texts: OverwrittenTexts;
+}
+
+export const nothingKnown: KnownValues = { telling: [], texts: new Map() };
 
 /** What is looked for of one erasure. */
-export interface Target {
+export interface Target extends KnownValues {
   readonly erasure: string;
   /** Hashes of the keys whose rows must be gone, by topic. */
   readonly keys: ReadonlyMap<string, ReadonlySet<string>>;
-  /**
-   * Values that were the subject's alone, to be searched for everywhere; empty when they are not known any more,
-   * as they are never stored.
-   */
-  readonly telling: readonly string[];
+  /** Keys of rows that were overwritten: records of before that must be gone. */
+  readonly overwritten: readonly OverwrittenKeys[];
+  /** Keys of rows that had been deleted before. */
+  readonly former: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Columns by which records of before the point are the subject's. */
+  readonly owners: readonly OwnerHashes[];
+  readonly point: SourcePoint | null;
+}
+
+export function targetOf(erasure: Erasure, known: KnownValues = nothingKnown): Target {
+  const { id, keys, overwritten, former, owners, point } = erasure;
+  const byTopic = (lists: Erasure['keys']) =>
+    new Map(lists.map(({ topic, hashes }) => [topic, new Set(hashes)]));
+  const { telling, texts } = known;
+  return {
+    erasure: id,
+    keys: byTopic(keys),
+    former: byTopic(former),
+    overwritten,
+    owners,
+    point,
+    telling,
+    texts,
+  };
+}
+
+/** A record as it is looked at: its key, and its row where that has the columns of the table, by the origin's names. */
+export interface LookedAt {
+  readonly key: Row | null;
+  readonly row: Row | null;
+  readonly headers: Headers;
+}
+
+/** What a row of a view tells of erasures. */
+export interface RowTraces {
+  readonly byKey: readonly string[];
+  /** Erasures of which a value is in it that was the subject's, or that was overwritten. */
+  readonly byValue: readonly string[];
+  /** Its key is one that a row of the subject had; that row was deleted long before, so it may be somebody else's. */
+  readonly former: readonly string[];
+}
+
+/** What of an erasure is known in a topic, so that something can be said of what is found or not found there. */
+export interface Sought {
+  keys: boolean;
+  values: boolean;
+  /** `some`: the keys of rows that were overwritten are not known. */
+  overwritten: 'none' | 'some' | 'all';
+  /** `some`: a column is among them whose values cannot be compared. */
+  owners: 'none' | 'some' | 'all';
+  /** Of every row that was overwritten it is known what it had before. */
+  texts: boolean;
 }
 
 /** Finds traces of several erasures in one pass. */
@@ -22,40 +85,125 @@ export class Tracer {
   readonly #written = new Map<string, string>();
   /** How long those are that begin so: searching a text takes as long for one subject as for a thousand. */
   readonly #heads = new Map<string, Set<number>>();
-  readonly #sought = new Map<string, { readonly values: boolean; readonly topics: ReadonlySet<string> }>();
+  /** Keys under which records of before a point are traces, by topic and hash. */
+  readonly #earlier = new Map<string, Map<string, Before[]>>();
+  readonly #former = new Map<string, Map<string, string[]>>();
+  /** Hashes of what is in a column, by topic and column. */
+  readonly #owners = new Map<string, Map<string, Map<string, Before[]>>>();
+  readonly #targets: ReadonlyMap<string, Target>;
 
   constructor(hasher: KeyHasher, targets: readonly Target[]) {
     this.#hasher = hasher;
-    for (const { erasure, keys, telling } of targets) {
-      const topics = [...keys].filter(([, hashes]) => hashes.size > 0).map(([topic]) => topic);
-      this.#sought.set(erasure, { values: telling.length > 0, topics: new Set(topics) });
-      for (const [topic, hashes] of keys) {
-        const ofTopic = this.#byKey.get(topic) ?? new Map<string, string[]>();
-        this.#byKey.set(topic, ofTopic);
-        for (const hash of hashes) push(ofTopic, hash, erasure);
+    this.#targets = new Map(targets.map((target) => [target.erasure, target]));
+    for (const target of targets) this.#add(target);
+  }
+
+  #add({ erasure, keys, former, overwritten, owners, point, telling }: Target): void {
+    for (const [topic, hashes] of keys) {
+      const ofTopic = getOr(this.#byKey, topic, () => new Map<string, string[]>());
+      for (const hash of hashes) push(ofTopic, hash, erasure);
+    }
+    for (const { topic, hashes, point } of overwritten)
+      for (const hash of hashes)
+        push(
+          getOr(this.#earlier, topic, () => new Map()),
+          hash,
+          { erasure, point },
+        );
+    for (const [topic, hashes] of former)
+      for (const hash of hashes) {
+        push(
+          getOr(this.#former, topic, () => new Map()),
+          hash,
+          erasure,
+        );
+        if (point)
+          push(
+            getOr(this.#earlier, topic, () => new Map()),
+            hash,
+            { erasure, point },
+          );
       }
-      for (const value of telling) {
-        if (!this.#byValue.has(value))
-          for (const text of new Set([value, Buffer.from(value).toString('latin1')])) {
-            this.#written.set(text, value);
-            if (text.length < shortest) continue;
-            const head = text.slice(0, shortest);
-            this.#heads.set(head, (this.#heads.get(head) ?? new Set()).add(text.length));
-          }
-        push(this.#byValue, value, erasure);
-      }
+    for (const { topic, column, hashes } of owners) {
+      const columns = getOr(this.#owners, topic, () => new Map<string, Map<string, Before[]>>());
+      const ofColumn = getOr(columns, column, () => new Map<string, Before[]>());
+      if (point) for (const hash of hashes ?? []) push(ofColumn, hash, { erasure, point });
+    }
+    for (const value of telling) {
+      if (!this.#byValue.has(value))
+        for (const text of new Set([value, Buffer.from(value).toString('latin1')])) {
+          this.#written.set(text, value);
+          if (text.length < shortest) continue;
+          const head = text.slice(0, shortest);
+          this.#heads.set(head, (this.#heads.get(head) ?? new Set()).add(text.length));
+        }
+      push(this.#byValue, value, erasure);
     }
   }
 
-  /** Topics with rows of the subjects. */
+  /** Topics that have, or may have had, rows of the subjects. */
   get topics(): string[] {
-    return [...this.#byKey.keys()];
+    return [...new Set([...this.#byKey.keys(), ...this.#earlier.keys(), ...this.#owners.keys()])];
   }
 
-  /** False when of this erasure neither a key of the topic nor a value is known: then nothing tells what is gone. */
-  looksFor(erasure: string, topic: string): boolean {
-    const sought = this.#sought.get(erasure);
-    return sought !== undefined && (sought.values || sought.topics.has(topic));
+  sought(erasure: string, topic: string): Sought {
+    const target = this.#targets.get(erasure)!;
+    const owners = target.owners.filter((of) => of.topic === topic);
+    const overwritten = target.overwritten.filter((of) => of.topic === topic);
+    const texts = target.texts.get(topic);
+    return {
+      keys: (target.keys.get(topic)?.size ?? 0) > 0,
+      values: target.telling.length > 0,
+      overwritten:
+        overwritten.length === 0 ? 'none' : overwritten.every((of) => of.hashes.length > 0) ? 'all' : 'some',
+      owners:
+        owners.length === 0 || target.point === null
+          ? 'none'
+          : owners.some((of) => of.hashes === null)
+            ? 'some'
+            : 'all',
+      // Of a row that had been overwritten before there is nothing to compare with.
+      texts:
+        overwritten.length > 0 &&
+        overwritten.every(
+          ({ hashes }) => hashes.length > 0 && hashes.every((hash) => (texts?.get(hash) ?? []).length > 0),
+        ),
+    };
+  }
+
+  /**
+   * The erasures of which this record tells an earlier state: it is of before their point, and its row was the
+   * subject's then, or was overwritten since.
+   */
+  ofEarlier(topic: string, { key, row, headers }: LookedAt): readonly string[] {
+    const found = new Set<string>();
+    const take = (list: readonly Before[] | undefined) => {
+      for (const { erasure, point } of list ?? []) if (isBefore(headers, point)) found.add(erasure);
+    };
+    const hashes = this.#earlier.get(topic);
+    if (key && hashes) take(hashes.get(this.#hasher.key(topic, key)));
+    if (row)
+      for (const [column, owners] of this.#owners.get(topic) ?? [])
+        if (owners.size > 0 && row[column] !== undefined && row[column] !== null)
+          take(owners.get(this.#hasher.key(topic, { [column]: row[column] })));
+    return found.size === 0 ? none : [...found];
+  }
+
+  /** What a row of a view tells; `key` has the origin's names. */
+  ofRow(topic: string, key: Row, row: Row): RowTraces {
+    const erased = this.#byKey.get(topic);
+    const earlier = this.#earlier.get(topic);
+    const values = this.ofValues(row);
+    if (!erased?.size && !earlier) return { byKey: none, byValue: values, former: none };
+    const hash = this.#hasher.key(topic, key);
+    const overwritten = (earlier?.get(hash) ?? [])
+      .map(({ erasure }) => erasure)
+      .filter((erasure) => hasText(row, this.#targets.get(erasure)!.texts.get(topic)?.get(hash) ?? []));
+    return {
+      byKey: erased?.get(hash) ?? none,
+      byValue: overwritten.length === 0 ? values : [...new Set([...values, ...overwritten])],
+      former: this.#former.get(topic)?.get(hash) ?? none,
+    };
   }
 
   /** The erasures that the row of this key belonged to. */
@@ -101,7 +249,34 @@ export class Tracer {
   }
 }
 
-function push(lists: Map<string, string[]>, key: string, value: string): void {
+interface Before {
+  readonly erasure: string;
+  readonly point: SourcePoint;
+}
+
+/** True when a row still has what was overwritten: in the column of that name, or else in any. */
+function hasText(row: Row, texts: readonly OverwrittenText[]): boolean {
+  return texts.some(({ column, text }) => {
+    const values = column in row ? [row[column]!] : Object.values(row);
+    return values.some((value) => isOrHolds(value, text));
+  });
+}
+
+function isOrHolds(value: Value, text: string): boolean {
+  if (value === null || typeof value === 'boolean') return false;
+  const written = keyText(value);
+  return written === text || (text.length >= shortest && written.includes(text));
+}
+
+function getOr<T>(map: Map<string, T>, key: string, make: () => T): T {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
+function push<T>(lists: Map<string, T[]>, key: string, value: T): void {
   const list = lists.get(key);
   if (list) list.push(value);
   else lists.set(key, [value]);

@@ -1,6 +1,12 @@
-import type { FollowRequest, SubjectRows } from '../connectors/source/erasure.ts';
-import type { Erasure, NotedRows } from './journal.ts';
+import type {
+  FollowRequest,
+  OverwrittenText,
+  OwnerColumn,
+  SubjectRows,
+} from '../connectors/source/erasure.ts';
+import type { Erasure, NotedRows, OwnerHashes } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
+import type { OverwrittenTexts } from './target.ts';
 
 /** Rows as the journal knows them. */
 export function noted(rows: readonly SubjectRows[], hasher: KeyHasher): NotedRows[] {
@@ -9,8 +15,45 @@ export function noted(rows: readonly SubjectRows[], hasher: KeyHasher): NotedRow
     topic: of.topic,
     hashes: of.policy === 'delete' ? of.keys.map((key) => hashOf(of, key, hasher)) : [],
     overwritten: of.policy === 'delete' ? 0 : of.keys.length,
+    ...(of.policy === 'delete' ? {} : { stays: of.keys.map((key) => hashOf(of, key, hasher)) }),
   }));
 }
+
+/** What was overwritten of rows, by topic and by the hash of the key. */
+export function textsOf(rows: readonly SubjectRows[], hasher: KeyHasher): OverwrittenTexts {
+  return new Map(
+    rows
+      .filter((of) => of.policy === 'anonymise')
+      .map((of) => [
+        of.topic,
+        new Map(of.keys.map((key, i) => [hashOf(of, key, hasher), of.overwritten?.[i] ?? null])),
+      ]),
+  );
+}
+
+/** All of them: a row that was overwritten twice had the texts of both times. */
+export function joinedTexts(lists: readonly OverwrittenTexts[]): OverwrittenTexts {
+  const all = new Map<string, Map<string, readonly OverwrittenText[] | null>>();
+  for (const list of lists)
+    for (const [topic, rows] of list) {
+      const ofTopic = all.get(topic) ?? new Map();
+      all.set(topic, ofTopic);
+      for (const [hash, texts] of rows) {
+        const before = ofTopic.get(hash);
+        ofTopic.set(hash, before === null || texts === null ? null : [...(before ?? []), ...texts]);
+      }
+    }
+  return all;
+}
+
+/** Columns that tell the subject's rows as the journal knows them. */
+export const ownersOf = (owners: readonly OwnerColumn[], hasher: KeyHasher): OwnerHashes[] =>
+  owners.map(({ topic, column, through, values }) => ({
+    topic,
+    column,
+    through,
+    hashes: values?.map((value) => hasher.key(topic, { [column]: value })) ?? null,
+  }));
 
 /** What of `rows` is not among the known ones. */
 export function beyond(known: readonly NotedRows[], rows: readonly NotedRows[]): NotedRows[] {

@@ -1,10 +1,11 @@
-import { chainProblems, keysDigest } from './certificate.ts';
+import { chainProblems, keysDigest, lookedFor } from './certificate.ts';
 import type { ErasureKey } from './erasure-key.ts';
 import type { Erasure, ErasurePhase, Journal } from './journal.ts';
 import type { KeptDifferences } from './kept-journal.ts';
 import { type LookParts, lookEverywhere } from './look.ts';
 import { type Place, remembered } from './place.ts';
 import { keyPlaces } from './shredding-place.ts';
+import { targetOf } from './target.ts';
 
 export interface Verification {
   readonly erasure: string;
@@ -44,11 +45,7 @@ export async function verifyErasures(
     ...parts.kept.altered,
     ...parts.kept.missing,
   ];
-  const targets = erasures.map((erasure) => ({
-    erasure: erasure.id,
-    keys: new Map(erasure.keys.map(({ topic, hashes }) => [topic, new Set(hashes)])),
-    telling: [],
-  }));
+  const targets = erasures.map((erasure) => targetOf(erasure));
   const found = await lookEverywhere(targets, parts);
   const keys = keyPlaces(erasures, parts.shred);
   return erasures.map((erasure) => {
@@ -72,8 +69,8 @@ export async function verifyErasures(
 }
 
 /** Places are asked for the keys of the journal: without these they would look empty. */
-function keyProblems({ certificate, keys }: Erasure): string[] {
-  const signed = certificate?.body.keys;
-  if (signed === undefined || signed === keysDigest(keys)) return [];
+function keyProblems(erasure: Erasure): string[] {
+  const signed = erasure.certificate?.body.keys;
+  if (signed === undefined || signed === keysDigest(lookedFor(erasure))) return [];
   return ['the keys in the journal are not those that the certificate was signed for: it was altered'];
 }

@@ -1,4 +1,5 @@
 import type { Row } from '../../core/value.ts';
+import type { SourcePoint } from './point.ts';
 import type { Replacement } from './replacement.ts';
 import type { Finding } from './source.ts';
 
@@ -37,6 +38,28 @@ export interface SubjectRows {
   readonly keyColumns: readonly string[];
   /** The keys as texts, in the order of `keyColumns`; the same texts as those of the keys in the Log. */
   readonly keys: readonly (readonly string[])[];
+  /**
+   * Where rows are only overwritten: what was overwritten of each, in the order of `keys`, save what had the new
+   * value already. Null for a row of which some of it is neither a text nor a whole number, so that it may be
+   * written otherwise elsewhere.
+   */
+  readonly overwritten?: readonly (readonly OverwrittenText[] | null)[];
+}
+
+export interface OverwrittenText {
+  readonly column: string;
+  readonly text: string;
+}
+
+/** A column by which rows of a topic are known to be a subject's, also of states that they have no more. */
+export interface OwnerColumn {
+  readonly table: string;
+  readonly topic: string;
+  readonly column: string;
+  /** What it refers to, for rows that were the subject's before: the tables topics and column. Null: the subject's id. */
+  readonly through: { readonly topics: readonly string[]; readonly column: string } | null;
+  /** The texts that tell the subject, as the Log has them; null where equal values are not always written alike. */
+  readonly values: readonly string[] | null;
 }
 
 /** What a source holds of a subject. Personal data: for looking, never to be stored. */
@@ -49,6 +72,8 @@ export interface FoundSubject {
    * far as they go with the rows or are overwritten.
    */
   readonly telling: readonly string[];
+  /** Of every topic in which the subject may have rows, be there some now or not; what refers behind what it refers to. */
+  readonly owners: readonly OwnerColumn[];
 }
 
 export interface ErasedSubject extends FoundSubject {
@@ -62,6 +87,8 @@ export interface ErasingTransaction {
   readonly transaction: string;
   /** Id of the barrier that is written in it. */
   readonly barrier: string;
+  /** Behind every state of the rows that it deletes or overwrites, and before their deletes and new states. */
+  readonly point: SourcePoint;
 }
 
 /** What an erasure is called, and what is to be done about its rows before they are gone for good. */
@@ -91,9 +118,11 @@ export interface FollowedSubject extends FoundSubject {
   /** Null while rows are there that are to be deleted. */
   readonly gone: {
     /** The noted rows that are there all the same, since they are somebody else's now, and what tells of them. */
-    readonly kept: Pick<FoundSubject, 'rows' | 'telling'>;
+    readonly kept: Pick<FoundSubject, 'rows' | 'telling' | 'owners'>;
     /** Id of a barrier behind the deletes of all the others. */
     readonly barrier: string;
+    /** Behind every state in which they were the subject's. */
+    readonly point: SourcePoint;
   } | null;
 }
 

@@ -31,6 +31,12 @@ export function parseReplacement(text: string): RandomText | { readonly problem:
       };
 }
 
+const uuid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+
+/** Matches what rows get. */
+export const randomPattern = (texts: RandomText): RegExp =>
+  new RegExp(`^${texts.map((text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join(uuid)}$`);
+
 /** True where rows get different values. */
 export function isRandom(replacement: Replacement): boolean {
   if (typeof replacement !== 'string') return false;

@@ -2,16 +2,22 @@ import type { Generation } from '../../connectors/sink/view-store.ts';
 import type { Checkpoint } from '../../core/position.ts';
 import type { Row } from '../../core/value.ts';
 import type { Key, ViewShape } from '../../core/view.ts';
+import type { Headers } from '../../log/log.ts';
 
 /**
  * Rows that were erased for good, known by keyed hashes only. Whatever brings one back, an old record, a restored
  * database, somebody who replays a dead letter, a view does not take it.
  */
 export interface ErasedRows {
-  /** True when nothing of this topic was ever erased: then nothing needs to be asked. */
+  /** True when nothing of this topic was ever erased or overwritten: then nothing needs to be asked. */
   none(topic: string): boolean;
   /** `key` has the topic's own column names. */
   has(topic: string, key: Row): boolean;
+  /**
+   * True of a record of a row that was overwritten, or that was erased without being kept out, when it is of before:
+   * it tells what nobody is to know any more, and the row as it is now has a newer one.
+   */
+  stale(topic: string, key: Row, headers: Headers): boolean;
   /** Behind these offsets of the topic all deletes lie that are known. */
   ends(topic: string): Checkpoint;
 }
@@ -39,10 +45,18 @@ export class ErasedKeys {
   }
 
   has(key: Key): boolean {
-    if (this.none) return false;
+    return !this.none && this.#rows.has(this.#origin.topic, this.#named(key));
+  }
+
+  /** See `ErasedRows.stale`. */
+  stale(key: Key, headers: Headers): boolean {
+    return !this.none && this.#rows.stale(this.#origin.topic, this.#named(key), headers);
+  }
+
+  #named(key: Key): Row {
     const named: Record<string, Row[string]> = {};
     for (let i = 0; i < key.length; i++) named[this.#names[i]!] = key[i]!;
-    return this.#rows.has(this.#origin.topic, named);
+    return named;
   }
 
   /**

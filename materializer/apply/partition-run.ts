@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Claim, Generation } from '../../connectors/sink/view-store.ts';
 import { isInsideoutError, toInsideoutError } from '../../core/errors.ts';
 import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
-import type { ViewBatch, ViewChange } from '../../core/view.ts';
+import type { Key, ViewBatch, ViewChange } from '../../core/view.ts';
 import { schemaAttempts } from '../../log/avro/row-reader.ts';
 import type { Log, RecordBatch, StoredRecord } from '../../log/log.ts';
 import { applyAround } from './apply-around.ts';
@@ -159,31 +159,42 @@ export class PartitionRun {
       if (i % turnEvery === turnEvery - 1) await turn();
       try {
         if (!decoder.ready(record)) await this.#untilItWorks(() => decoder.prepare(record, this.#signal));
-        changes.push(this.#admitted(decoder.decode(record)));
+        const change = this.#admitted(decoder.decode(record), record);
+        if (change) changes.push(change);
       } catch (error) {
         if (!condemnsRecord(error)) throw error;
-        const gone = this.#erased(record);
-        if (gone) changes.push(gone);
-        else failed.push(this.#describe(batch, record, error));
+        const change = this.#keptOut(record);
+        if (change) changes.push(change);
+        else if (change === undefined) failed.push(this.#describe(batch, record, error));
       }
     }
     if (failed.length > 0) await this.#setAside(failed);
     return changes;
   }
 
-  /** An erased row that comes once more is a delete, so that it is gone whatever was there. */
-  #admitted(change: ViewChange): ViewChange {
-    const { erased } = this.#parts;
-    if (!erased || change.op !== 'upsert' || erased.none || !erased.has(change.key)) return change;
-    return { op: 'delete', offset: change.offset, key: change.key };
+  /**
+   * An erased row that comes once more is a delete, so that it is gone whatever was there; of one that was overwritten
+   * what it was before is passed over.
+   */
+  #admitted(change: ViewChange, record: StoredRecord): ViewChange | null {
+    if (change.op !== 'upsert') return change;
+    const instead = this.#insteadOf(change.key, record);
+    return instead === undefined ? change : instead;
   }
 
-  /** Of an erased row nothing is set aside either. */
-  #erased(record: StoredRecord): ViewChange | null {
-    const { erased, decoder } = this.#parts;
-    if (!erased || erased.none) return null;
-    const key = decoder.keyOf(record);
-    return key && erased.has(key) ? { op: 'delete', offset: record.offset, key } : null;
+  /** Of such rows nothing is set aside either. */
+  #keptOut(record: StoredRecord): ViewChange | null | undefined {
+    if (!this.#parts.erased || this.#parts.erased.none) return undefined;
+    const key = this.#parts.decoder.keyOf(record);
+    return key ? this.#insteadOf(key, record) : undefined;
+  }
+
+  /** What is done instead of taking a row with this key, null for nothing; undefined when it may be taken. */
+  #insteadOf(key: Key, { offset, headers }: StoredRecord): ViewChange | null | undefined {
+    const { erased } = this.#parts;
+    if (!erased || erased.none) return undefined;
+    if (erased.has(key)) return { op: 'delete', offset, key };
+    return erased.stale(key, headers) ? null : undefined;
   }
 
   async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {

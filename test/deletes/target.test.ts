@@ -1,13 +1,27 @@
 import { expect, test } from 'vitest';
-import type { Value } from '../../core/value.ts';
+import type { OverwrittenText } from '../../connectors/source/erasure.ts';
+import type { Row, Value } from '../../core/value.ts';
+import type { OwnerHashes } from '../../deletes/journal.ts';
 import { KeyHasher } from '../../deletes/key-hash.ts';
 import { type Target, Tracer } from '../../deletes/target.ts';
+import type { Headers } from '../../log/log.ts';
 
 const hasher = new KeyHasher(Buffer.from('secret'));
-const target = (erasure: string, telling: readonly string[], keys: readonly number[] = []): Target => ({
+const target = (
+  erasure: string,
+  telling: readonly string[],
+  keys: readonly number[] = [],
+  more: Partial<Target> = {},
+): Target => ({
   erasure,
   keys: new Map([['t', new Set(keys.map((id) => hasher.key('t', { id })))]]),
+  overwritten: [],
+  former: new Map(),
+  owners: [],
+  point: null,
   telling,
+  texts: new Map(),
+  ...more,
 });
 const tracer = new Tracer(hasher, [
   target('a', ['ann@example.org', 'Zoë & Søn', '12345678'], [1]),
@@ -51,11 +65,106 @@ test('keys are found in their own topic only', () => {
   expect(tracer.ofKey('u', { id: 1 })).toEqual([]);
 });
 
-test('where neither a key nor a value is known, nothing can be said', () => {
-  const blind = new Tracer(hasher, [target('a', []), target('b', [], [1]), target('c', ['some'])]);
-  expect(['a', 'b', 'c'].map((e) => blind.looksFor(e, 't'))).toEqual([false, true, true]);
-  expect(blind.looksFor('b', 'u')).toBe(false);
-  expect(blind.topics).toEqual(['t']);
+const nothing = { keys: false, values: false, overwritten: 'none', owners: 'none', texts: false };
+const point = { lsn: '0/20', micros: '2000' };
+const owner = (column: string, ...values: string[]): OwnerHashes => ({
+  topic: 't',
+  column,
+  through: null,
+  hashes: values.map((value) => hasher.key('t', { [column]: value })),
+});
+const hashOf = (id: number) => hasher.key('t', { id });
+const overwrittenWith = (texts: readonly OverwrittenText[] | null): Partial<Target> => ({
+  overwritten: [{ topic: 't', hashes: [hashOf(1)], point }],
+  texts: new Map([['t', new Map([[hashOf(1), texts]])]]),
+});
+
+test('of each topic it is told by what something would be found there', () => {
+  const known = new Tracer(hasher, [
+    target('a', []),
+    target('b', [], [1]),
+    target('c', ['some']),
+    target('d', [], [], { owners: [owner('customer', '7')], point }),
+    target('e', [], [], { owners: [owner('customer', '7'), { ...owner('price'), hashes: null }], point }),
+    target('f', [], [], { owners: [owner('customer', '7')] }),
+    target('g', [], [], { overwritten: [{ topic: 't', hashes: [hashOf(1)], point }] }),
+    target('j', [], [], { overwritten: [{ topic: 't', hashes: [], point }] }),
+    target('h', [], [], overwrittenWith([{ column: 'author', text: 'Ann' }])),
+    target('i', [], [], overwrittenWith([])),
+    target('k', [], [], overwrittenWith(null)),
+  ]);
+  const told = Object.fromEntries([...'abcdefghijk'].map((e) => [e, known.sought(e, 't')]));
+  expect(told).toEqual({
+    a: nothing,
+    b: { ...nothing, keys: true },
+    c: { ...nothing, values: true },
+    d: { ...nothing, owners: 'all' },
+    e: { ...nothing, owners: 'some' },
+    f: nothing,
+    g: { ...nothing, overwritten: 'all' },
+    h: { ...nothing, overwritten: 'all', texts: true },
+    i: { ...nothing, overwritten: 'all' },
+    k: { ...nothing, overwritten: 'all' },
+    j: { ...nothing, overwritten: 'some' },
+  });
+  expect(known.sought('b', 'u')).toEqual(nothing);
+  expect(known.topics).toEqual(['t']);
+});
+
+const headers = (lsn: string, micros: string) => ({ lsn: Buffer.from(lsn), ts: Buffer.from(micros) });
+const before = headers('0/10', '1000');
+
+test('what a row was before is found by who it belonged to, and by the key of what was overwritten or deleted long ago', () => {
+  const finds = new Tracer(hasher, [
+    target('owned', [], [], { owners: [owner('customer', '7')], point }),
+    target('anonymised', [], [], { overwritten: [{ topic: 't', hashes: [hashOf(1)], point }] }),
+    target('former', [], [], { former: new Map([['t', new Set([hashOf(2)])]]), point }),
+  ]);
+  const of = (key: Row | null, row: Row | null, when: Headers = before) =>
+    [...finds.ofEarlier('t', { key, row, headers: when })].sort();
+  expect(of({ id: 9n }, { id: 9, customer: 7n })).toEqual(['owned']);
+  expect(of({ id: 9n }, { id: 9, customer: 8n })).toEqual([]);
+  expect(of({ id: 9n }, { id: 9, customer: null })).toEqual([]);
+  expect(of({ id: 9n }, null)).toEqual([]);
+  expect(of({ id: 1 }, { id: 1, customer: 8 })).toEqual(['anonymised']);
+  expect(of({ id: 2 }, null)).toEqual(['former']);
+  expect(finds.ofEarlier('u', { key: { id: 1 }, row: { customer: 7 }, headers: before })).toEqual([]);
+  // Behind the point it is somebody else's, whichever of its two measures says so.
+  for (const later of [headers('0/20', '1000'), headers('0/10', '2000'), headers('0/30', '3000')])
+    expect(of({ id: 1 }, { id: 1, customer: 7 }, later)).toEqual([]);
+  // Who does not say when it was may be as old as any.
+  expect(of({ id: 1 }, { id: 1, customer: 7 }, {})).toEqual(['anonymised', 'owned']);
+});
+
+test('a row of a view that still has what was overwritten is a trace, in the column of that name or where there is none in any', () => {
+  const texts = new Map([
+    [
+      't',
+      new Map([
+        [
+          hashOf(1),
+          [
+            { column: 'author', text: 'Ann' },
+            { column: 'mail', text: 'ann@x' },
+          ],
+        ],
+      ]),
+    ],
+  ]);
+  const overwritten = [{ topic: 't', hashes: [hashOf(1), hashOf(2)], point }];
+  const finds = new Tracer(hasher, [
+    target('a', [], [3], { overwritten, texts, former: new Map([['t', new Set([hashOf(4)])]]), point }),
+  ]);
+  const of = (id: number, row: Row) => finds.ofRow('t', { id }, { id, ...row });
+  const clean = { byKey: [], byValue: [], former: [] };
+  expect(of(1, { author: 'Ann', mail: null })).toEqual({ ...clean, byValue: ['a'] });
+  expect(of(1, { author: 'somebody', contact: 'to ann@x' })).toEqual({ ...clean, byValue: ['a'] });
+  expect(of(1, { author: 'somebody', mail: 'gone', note: 'by Ann, not ann@x' })).toEqual(clean);
+  // Shorter than four it must be the whole.
+  expect(of(1, { writer: 'Anna' })).toEqual(clean);
+  expect(of(2, { author: 'Ann' })).toEqual(clean);
+  expect(of(3, {})).toEqual({ ...clean, byKey: ['a'] });
+  expect(of(4, {})).toEqual({ ...clean, former: ['a'] });
 });
 
 test('a thousand subjects whose values begin alike are searched about as fast as one', () => {

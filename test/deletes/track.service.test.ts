@@ -10,14 +10,14 @@ const givesOne = `
 test('a row that the application gives to somebody else instead of deleting it is in the views, and is no row of the erasure', async () => {
   const shop = await erasingShop();
   await shop.db.client.query('alter table orders add unique (note)');
-  const { erasure, telling } = await shop.track('7', () => shop.db.client.query(givesOne));
+  const { erasure, known } = await shop.track('7', () => shop.db.client.query(givesOne));
   expect(erasure).toMatchObject({
     phase: 'deleted',
     tracked: null,
     rows: { 'public.customers': 1, 'public.orders': 1, 'public.payments': 1 },
   });
   // What the other has now tells nothing of the subject.
-  expect([...telling].sort()).toEqual(['order 14', 'person7@example.org']);
+  expect([...known.telling].sort()).toEqual(['order 14', 'person7@example.org']);
   expect(await shop.finish()).toMatchObject([{ phase: 'passed' }]);
   expect(shop.keptOut(13, 14)).toEqual([false, true]);
   await shop.expectInViews();

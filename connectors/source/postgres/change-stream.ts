@@ -18,7 +18,7 @@ import type { Relation } from './pgoutput.ts';
 import type { Start } from './postgres-source.ts';
 import { RecordBatch } from './record-batch.ts';
 import { type CreatedSlot, currentLsn, readSlot } from './slot.ts';
-import { beginSnapshot, readTable } from './snapshot.ts';
+import { beginSnapshot, readTable, serverMicros } from './snapshot.ts';
 import { type PreparedTable, qualifiedName, type Tables } from './tables.ts';
 import type { Watermark } from './watermark.ts';
 
@@ -127,7 +127,7 @@ export class PostgresChangeStream implements ChangeStream {
     const { options, log, start, tables, signal } = this.#parts;
     const rewritten = new Set<string>();
     const lsn = await beginSnapshot(client, created);
-    const origin = originOf({ lsn, xid: null, micros: BigInt(Date.now()) * 1000n });
+    const origin = originOf({ lsn, xid: null, micros: await serverMicros(client) });
     for (const catalog of due) {
       if (!(await lockUnlessRewritten(client, catalog))) {
         rewritten.add(qualifiedName(catalog));

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { FollowRequest } from '../erasure.ts';
-import type { ErasePlan, PlannedTable } from './erase-plan.ts';
+import { type ErasePlan, type PlannedTable, topicsOf } from './erase-plan.ts';
 import {
   byKeys,
   type FoundRow,
@@ -72,6 +72,3 @@ async function* everyRow(client: pg.Client, table: PlannedTable): AsyncGenerator
   }
   await client.query('close every_row');
 }
-
-const topicsOf = (table: PlannedTable): string[] =>
-  table.partitioned ? [...table.topics.values()] : [table.topic];

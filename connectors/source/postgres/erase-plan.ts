@@ -13,6 +13,8 @@ export interface PlannedPlace {
   readonly column: string;
   /** SQL type that the values are compared as, so that an index of the column is used. */
   readonly type: string;
+  /** Equal values are the same text, in Postgres and in the Log. */
+  readonly exact: boolean;
   /** Rows whose values are looked for, and which of the columns that are read of them; null for the subject's id. */
   readonly through: { readonly table: PlannedTable; readonly index: number } | null;
 }
@@ -67,6 +69,9 @@ export function planErasure(subject: SubjectTables, catalog: EraseCatalog, sourc
       table: tables.get(place.table)!,
       column: place.column,
       type: comparedAs(columnOf(catalog.tables.get(place.table)!, place.column)),
+      exact:
+        writtenAlike(columnOf(catalog.tables.get(place.table)!, place.column)) &&
+        (!referred || writtenAlike(referred.read.find((c) => c.name === by)!)),
       through: referred && { table: referred, index: referred.read.findIndex((c) => c.name === by) },
     };
   });
@@ -93,11 +98,12 @@ function planTable(
     .filter((p) => p.through?.table === name)
     .map((p) => columnOf(table, referredColumn(p, catalog)!));
   const topicOf = (published: string) => `${source}.${published}`;
+  const overwritten = table.columns.filter((c) => policy.kind === 'anonymise' && c.name in policy.set);
   return {
     name,
     sql: quoteQualified(name),
     key,
-    read: [...new Set([...key, ...telling, ...referred])],
+    read: [...new Set([...key, ...telling, ...referred, ...overwritten])],
     telling: telling.map((c) => c.name),
     policy,
     overwrite: Object.entries(policy.kind === 'anonymise' ? policy.set : {}).map(([column, value]) => ({
@@ -127,6 +133,14 @@ function comparedAs(column: EraseColumn): string {
   return integers.has(column.base) ? 'bigint' : column.type;
 }
 const integers = new Set(['int2', 'int4', 'int8']);
+
+/** Other types have equal values that are written in several ways: 1.0 and 1, or texts in any case. */
+const writtenAlike = ({ base }: EraseColumn): boolean => integers.has(base) || plainTexts.has(base);
+const plainTexts = new Set(['oid', 'uuid', 'text', 'varchar', 'name']);
+
+/** The topics that rows of a table may be in. */
+export const topicsOf = (table: PlannedTable): string[] =>
+  table.partitioned ? [...new Set(table.topics.values())] : [table.topic];
 
 /**
  * Tables in the order in which their rows can go: what refers before what it refers to. Within a cycle of

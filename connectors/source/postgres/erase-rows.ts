@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
 import { InsideoutError } from '../../../core/errors.ts';
-import type { FoundSubject, SubjectRows } from '../erasure.ts';
+import type { FoundSubject, OverwrittenText, OwnerColumn, SubjectRows } from '../erasure.ts';
+import { type RandomText, randomPattern } from '../replacement.ts';
 import { quoteIdent } from './connection.ts';
 import type { EraseColumn } from './erase-catalog.ts';
-import type { ErasePlan, PlannedPlace, PlannedTable } from './erase-plan.ts';
+import { type ErasePlan, type PlannedPlace, type PlannedTable, topicsOf } from './erase-plan.ts';
 import { sqlState } from './pg-errors.ts';
 
 /** A row that was found: the oid of the table that holds it, and its columns in the order of `read`. */
@@ -120,37 +121,83 @@ export function tellFound(
   plan: ErasePlan,
   found: FoundRows,
   id: string,
-): Pick<FoundSubject, 'rows' | 'telling'> {
+): Pick<FoundSubject, 'rows' | 'telling' | 'owners'> {
   const telling = new Set<string>();
   const rows: SubjectRows[] = [];
   for (const [name, ofTable] of found) {
     const table = plan.deletion.find((t) => t.name === name)!;
-    const byTopic = new Map<string, string[][]>();
+    const byTopic = new Map<string, FoundRow[]>();
     for (const row of ofTable.values()) {
-      const keys = byTopic.get(topicOf(table, row)) ?? [];
-      keys.push(keyTexts(table, row));
-      byTopic.set(topicOf(table, row), keys);
+      const ofTopic = byTopic.get(topicOf(table, row)) ?? [];
+      ofTopic.push(row);
+      byTopic.set(topicOf(table, row), ofTopic);
       for (const [i, column] of table.read.entries()) {
         const value = row.values[i] ?? null;
         if (value !== null && value.length >= 4 && tellsAnew(table, column.name, value)) telling.add(value);
       }
     }
     const keyColumns = table.key.map((c) => c.name);
-    for (const [topic, keys] of byTopic)
-      rows.push({ table: name, topic, policy: table.policy.kind, keyColumns, keys });
+    for (const [topic, ofTopic] of byTopic)
+      rows.push({
+        table: name,
+        topic,
+        policy: table.policy.kind,
+        keyColumns,
+        keys: ofTopic.map((row) => keyTexts(table, row)),
+        ...(table.policy.kind === 'anonymise'
+          ? { overwritten: ofTopic.map((row) => overwrittenTexts(table, row)) }
+          : {}),
+      });
   }
   // What is only overwritten keeps the values that it is found by.
   for (const { table, through } of plan.places)
     if (table.policy.kind === 'anonymise')
       for (const value of through ? valuesOf(found, through) : [id]) telling.delete(value);
-  return { rows, telling: [...telling] };
+  return { rows, telling: [...telling], owners: plan.places.flatMap((place) => ownersOf(place, found, id)) };
 }
 
-/** False where an earlier erasure already put the value there that all such rows have. */
+function ownersOf(
+  { table, column, exact, through }: PlannedPlace,
+  found: FoundRows,
+  id: string,
+): OwnerColumn[] {
+  return topicsOf(table).map((topic) => ({
+    table: table.name,
+    topic,
+    column,
+    through: through && {
+      topics: topicsOf(through.table),
+      column: through.table.read[through.index]!.name,
+    },
+    values: exact ? (through ? valuesOf(found, through) : [id]) : null,
+  }));
+}
+
+/** Types whose values are in records and views as Postgres writes them. */
+const searchable = new Set(['text', 'varchar', 'bpchar', 'name', 'citext', 'uuid', 'int2', 'int4', 'int8']);
+
+function overwrittenTexts({ overwrite, read }: PlannedTable, row: FoundRow): OverwrittenText[] | null {
+  const texts: OverwrittenText[] = [];
+  for (const { column, value } of overwrite) {
+    const text = row.values[read.indexOf(column)] ?? null;
+    if (text === null || isReplaced(text, value)) continue;
+    if (!searchable.has(column.base)) return null;
+    texts.push({ column: column.name, text });
+  }
+  return texts;
+}
+
+/** An earlier erasure has put it there. A random text alone does not tell: the row's own may have been a UUID as well. */
+function isReplaced(text: string, value: RandomText | null): boolean {
+  if (value === null) return false;
+  if (value.length === 1) return value[0] === text;
+  return value.some((part) => part !== '') && randomPattern(value).test(text);
+}
+
+/** False where an earlier erasure has put it there. */
 function tellsAnew({ telling, overwrite }: PlannedTable, column: string, value: string): boolean {
   if (!telling.includes(column)) return false;
-  const same = overwrite.find((o) => o.column.name === column)?.value;
-  return same?.length !== 1 || same[0] !== value;
+  return !isReplaced(value, overwrite.find((o) => o.column.name === column)?.value ?? null);
 }
 
 /** Errors: `PlanOutdated` when a partition is newer than the plan. */

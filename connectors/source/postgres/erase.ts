@@ -11,6 +11,7 @@ import type {
   SourceEraser,
   SubjectTables,
 } from '../erasure.ts';
+import type { SourcePoint } from '../point.ts';
 import { attempt, connect } from './connection.ts';
 import { readEraseCatalog } from './erase-catalog.ts';
 import { checkSubject } from './erase-check.ts';
@@ -110,7 +111,8 @@ class PostgresEraser implements SourceEraser {
       let gone: FollowedSubject['gone'] = null;
       if (!found.rows.some((of) => of.policy === 'delete')) {
         const kept = tellFound(plan, await findKept(client, plan, request), canonical);
-        gone = { kept, barrier: (await writeBarrier(client, request, null)).barrier };
+        const { barrier, point } = await writeBarrier(client, request, null);
+        gone = { kept, barrier, point };
       }
       await client.query('commit');
       return { id: canonical, ...found, gone };
@@ -231,14 +233,17 @@ async function writeBarrier(
 ): Promise<ErasingTransaction> {
   const barrier = randomUUID();
   const content = JSON.stringify({ id: barrier, erasure: erasure.id });
-  const { rows } = await client.query<{ stamp: string; transaction: string }>(
+  const { rows } = await client.query<{ stamp: string; transaction: string } & SourcePoint>(
     prepared(
       `select pg_logical_emit_message(true, '${barrierPrefix}', $1::text), pg_current_xact_id()::text as transaction,
+         pg_current_wal_insert_lsn()::text as lsn, (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as micros,
          ${plan?.stamp.sql ?? `''`} as stamp`,
       [content],
     ),
   );
   const [written] = rows;
   if (plan && written!.stamp !== plan.stamp.value) throw new PlanOutdated();
-  return { transaction: written!.transaction, barrier };
+  // Who changed these rows before has committed before they were locked; this transaction commits behind its barrier.
+  const { transaction, lsn, micros } = written!;
+  return { transaction, barrier, point: { lsn, micros } };
 }

@@ -28,6 +28,14 @@ export async function beginSnapshot(client: pg.Client, created: CreatedSlot | nu
   return currentLsn(client);
 }
 
+/** The server's clock, which commit times are of too. */
+export async function serverMicros(client: pg.Client): Promise<bigint> {
+  const { rows } = await client.query<{ micros: string }>(
+    'select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as micros',
+  );
+  return BigInt(rows[0]!.micros);
+}
+
 /** Reads one table by COPY, as batches of records with op `r`. Memory is bounded by one batch. */
 export async function* readTable(options: {
   client: pg.Client;

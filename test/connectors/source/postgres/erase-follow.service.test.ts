@@ -26,8 +26,9 @@ const givenAway = `update orders set customer_id = 8 where id = 13;
 test('while a row is there that is to be deleted nothing is told of others, and no barrier is written', async () => {
   const told = await messages(db);
   const of = subject(customer);
-  const { rows, telling } = await eraser.find(of, '7');
-  expect(await eraser.follow(of, '007', noted(rows))).toEqual({ id: '7', rows, telling, gone: null });
+  const { rows, telling, owners } = await eraser.find(of, '7');
+  const left = { id: '7', rows, telling, owners };
+  expect(await eraser.follow(of, '007', noted(rows))).toEqual({ ...left, gone: null });
   expect(await told()).toEqual([]);
 });
 
@@ -38,12 +39,20 @@ test('behind the deletes it is told which of the noted rows are somebody else’
   const { rows } = await eraser.find(of, '7');
   await db.client.query(givenAway);
   const { gone, ...found } = await eraser.follow(of, '7', noted(rows));
-  expect(found).toEqual({ id: '7', rows: [], telling: [] });
+  expect(found).toMatchObject({ id: '7', rows: [], telling: [] });
   expect(keysOf(gone?.kept.rows)).toEqual({
     'shop.public.orders': ['13'],
     'shop.public.payments': ["it's/13"],
   });
   expect(gone?.kept.telling).toEqual(['order 13']);
+  expect(gone?.kept.owners.find((of) => of.through !== null)).toMatchObject({
+    column: 'order_id',
+    values: ['13'],
+  });
+  expect(gone?.point).toEqual({
+    lsn: expect.stringMatching(/^[0-9A-F]+\/[0-9A-F]+$/),
+    micros: expect.stringMatching(/^\d{16}$/),
+  });
   expect(await told()).toEqual([{ id: gone?.barrier, erasure: 'e' }]);
 });
 

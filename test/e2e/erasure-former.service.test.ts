@@ -1,0 +1,180 @@
+import { expect, test } from 'vitest';
+import { InsideoutError } from '../../core/errors.ts';
+import type { StoredRecord } from '../../log/log.ts';
+import { readDeadLetters, writeDeadLetters } from '../../materializer/apply/dead-letters.ts';
+import { decodeAvro } from '../support/avro-decode.ts';
+import { type LoggedRecord, recordsOf } from '../support/capture.ts';
+import { eventually } from '../support/eventually.ts';
+import { type ErasureProject, erasureProject, filesWith, type Place, poison } from './erasure-project.ts';
+
+const slow = { timeout: 180_000 };
+/** Texts that no unique column has: nothing but keys and owners tells whose they are. */
+const order = 'deliver to the back door, 7310013';
+const author = `Person ${poison}`;
+
+type Stored = LoggedRecord & StoredRecord;
+
+/** The newest record of a table with this row. */
+async function recordOf(project: ErasureProject, table: string, id: number): Promise<Stored> {
+  const log = await project.openLog();
+  try {
+    for (const record of (await recordsOf(log, project.topic(table))).reverse())
+      if (record.value && Number((await decodeAvro(log.schemas, record.value)).id) === id)
+        return record as Stored;
+  } finally {
+    await log.close();
+  }
+  throw new Error('there is no such record');
+}
+
+/** A letter as a view that could not take the record would have left. */
+async function setAside(project: ErasureProject, table: string, record: Stored): Promise<void> {
+  const log = await project.openLog();
+  await writeDeadLetters(log, [
+    {
+      topic: project.topic(table),
+      partition: record.partition,
+      record,
+      view: `${table}_local`,
+      stage: 'convert',
+      error: new InsideoutError('RECORD_UNCONVERTIBLE', 'The row function threw.', { hint: 'Mend it.' }),
+      attempts: 1,
+    },
+  ]);
+  await log.close();
+}
+
+async function letters(project: ErasureProject, table: string): Promise<number> {
+  const log = await project.openLog();
+  try {
+    return (await readDeadLetters(log, project.topic(table))).length;
+  } finally {
+    await log.close();
+  }
+}
+
+const stateOf = (places: readonly Place[], kind: string, name: string) =>
+  places.find((place) => place.kind === kind && place.name.includes(name));
+
+async function erased(project: ErasureProject, ...more: string[]) {
+  const { code, answer, output } = await project.ask('erase', 'customer', String(poison), ...more);
+  expect([code, output]).toEqual([0, expect.stringContaining('"phase"')]);
+  return answer[0];
+}
+
+test(
+  'what the application deleted just before is erased from the Log too, with what referred to it',
+  slow,
+  async () => {
+    const project = await erasureProject();
+    const { db, folder, topic } = project;
+    project.up();
+    await project.caughtUp();
+    const [first, second] = [poison * 2, poison * 2 + 1];
+    // Only the order that it was of, which is gone as well, tells whose it was.
+    await setAside(project, 'payments', await recordOf(project, 'payments', poison));
+    await setAside(project, 'payments', await recordOf(project, 'payments', 3));
+    // One order goes to somebody else, so that its older records are the subject's and its row is not.
+    await db.client.query(`update orders set note = '${order}' where customer_id = ${poison}`);
+    await db.client.query(
+      `update orders set customer_id = 3, note = 'for somebody else' where id = ${second};
+     delete from payments where order_id = ${first}; delete from orders where id = ${first}`,
+    );
+    await project.caughtUp();
+    const card = `CARD-only-${poison}-7731`;
+    expect(filesWith(folder, [order]).length).toBeGreaterThan(0);
+    expect(filesWith(folder, [card]).length).toBeGreaterThan(0);
+
+    const erasure = await erased(project, '--wait');
+    expect(erasure.phase).toBe('completed');
+    expect(Object.keys(erasure.rows).sort()).toEqual(['public.customers', 'public.reviews']);
+    const { places } = erasure.certificate.body;
+    for (const table of ['customers', 'orders', 'payments', 'reviews'])
+      expect(stateOf(places, 'topic', topic(table))).toMatchObject({ state: 'verified' });
+    for (const view of ['orders', 'payments'])
+      expect(stateOf(places, 'generation', `${view}_local`)).toMatchObject({ state: 'verified' });
+    expect(stateOf(places, 'dead letters', topic('payments'))).toMatchObject({ state: 'verified' });
+    expect(await letters(project, 'payments')).toBe(1);
+    expect(filesWith(folder, [order, card])).toEqual([]);
+    expect(await project.row('orders', second)).toMatchObject({ note: 'for somebody else' });
+    expect((await project.ask('erasure', 'verify')).code).toBe(0);
+  },
+);
+
+test(
+  'dead letters of before are found by whose their row was, and by the key of what was overwritten',
+  slow,
+  async () => {
+    const project = await erasureProject();
+    const { db, folder, topic } = project;
+    const daemon = project.up();
+    await project.caughtUp();
+    const moved = poison * 2 + 1;
+    await db.client.query(`update orders set note = '${order}' where id = ${moved}`);
+    await db.client.query(
+      `insert into orders values (4001, 3, '${order}'); update orders set note = 'plain' where id = 4001`,
+    );
+    await project.caughtUp();
+    await setAside(project, 'orders', await recordOf(project, 'orders', moved));
+    await setAside(project, 'orders', await recordOf(project, 'orders', 4001));
+    await setAside(project, 'reviews', await recordOf(project, 'reviews', poison));
+    await setAside(project, 'reviews', await recordOf(project, 'reviews', 3));
+    // The letter is of a key that its row has no more.
+    await db.client.query(`update orders set id = 4002, note = 'plain' where id = ${moved}`);
+    await project.caughtUp();
+    expect([await letters(project, 'orders'), await letters(project, 'reviews')]).toEqual([2, 2]);
+
+    // The daemon goes on with it, which knows no values.
+    const { id } = await erased(project);
+    const { certificate } = await eventually('the daemon finishes it', async () => {
+      const { answer } = await project.ask('erasure', 'show', id);
+      return answer.phase === 'completed' && answer;
+    });
+    expect([await letters(project, 'orders'), await letters(project, 'reviews')]).toEqual([1, 1]);
+    for (const table of ['orders', 'reviews'])
+      for (const kind of ['topic', 'dead letters'])
+        expect([table, kind, stateOf(certificate.body.places, kind, topic(table))]).toEqual([
+          table,
+          kind,
+          expect.objectContaining({ state: 'verified' }),
+        ]);
+    expect(stateOf(certificate.body.places, 'generation', 'reviews_local')).toMatchObject({
+      state: 'unverifiable',
+    });
+    expect(await daemon.end('SIGTERM')).toBe(0);
+    expect(filesWith(folder, [author])).toEqual([]);
+  },
+);
+
+test(
+  'an older record of an overwritten row is in no view when it comes once more, and verify tells where it is',
+  slow,
+  async () => {
+    const project = await erasureProject();
+    project.up();
+    await project.caughtUp();
+    const before = await recordOf(project, 'reviews', poison);
+    expect((await erased(project, '--wait')).phase).toBe('completed');
+    expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody' });
+
+    const log = await project.openLog();
+    const { key, value, partition, headers } = before;
+    await log.append([
+      { topic: project.topic('reviews'), partition, key: key!, value, headers, timestamp: Date.now() },
+    ]);
+    await log.close();
+    await project.caughtUp();
+    expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody' });
+    const told = await project.ask('erasure', 'verify');
+    expect([told.code, told.answer[0].ok]).toEqual([3, false]);
+    expect(stateOf(told.answer[0].places, 'topic', project.topic('reviews'))).toMatchObject({
+      state: 'applied',
+    });
+
+    await project.db.client.query(`update reviews set stars = 4 where id = ${poison}`);
+    await project.caughtUp();
+    expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody', stars: 4 });
+    expect((await erased(project, '--wait')).phase).toBe('completed');
+    expect((await project.ask('erasure', 'verify')).code).toBe(0);
+  },
+);
