@@ -20,6 +20,8 @@ export interface Look {
   /** Tombstones whose key holds a value that was a subject's alone, by erasure, and those values. */
   readonly named: ReadonlyMap<string, number>;
   readonly names: ReadonlySet<string>;
+  /** Columns of the newest key, by the origin's names; null where there was none. */
+  readonly key: readonly string[] | null;
   /** Records that could not be read, so that nobody knows whose they are. */
   readonly unreadable: number;
 }
@@ -53,12 +55,14 @@ export async function lookAtTopic(
   const valued = new Set<string>();
   let read = 0;
   let unreadable = 0;
+  let newestKey: Row | null = null;
   for await (const batch of readToEnd(log, [place.topic], { signal }))
     for (const record of batch.records) {
       read++;
       if (record.value === null) {
         const key = record.key && (await reader.read(record.key));
         if (!key) continue;
+        newestKey = key;
         for (const value of tracer.valuesIn(key)) names.add(value);
         for (const erasure of tracer.ofValues(key)) named.set(erasure, (named.get(erasure) ?? 0) + 1);
         continue;
@@ -66,11 +70,13 @@ export async function lookAtTopic(
       const found = await tracesIn(record, { reader, place, tracer });
       if (found === null) unreadable++;
       else count(found, traces, valued);
+      if (found?.key) newestKey = found.key;
     }
   const { kind, topic: name, origin } = place;
   for (const erasure of named.keys()) valued.add(erasure);
   const former = new Map<string, number>();
-  return { kind, name, origin, read, traces, former, valued, named, names, unreadable };
+  const key = newestKey && Object.keys(asInOrigin(place, newestKey));
+  return { kind, name, origin, read, traces, former, valued, named, names, key, unreadable };
 }
 
 /** The erasures that a key of this topic belongs to: it is known by the origin's names. */
@@ -108,17 +114,18 @@ export function count({ byKey, byValue }: Traces, traces: Map<string, number>, v
 async function tracesIn(
   record: StoredRecord,
   parts: { reader: AnyReader; place: TopicToLookAt; tracer: Tracer },
-): Promise<Traces | null> {
+): Promise<(Traces & { readonly key: Row | null }) | null> {
   const { reader, place, tracer } = parts;
   const bytes = place.kind === 'dead letters' ? originalKey(record) : record.key;
   const key = bytes && (await reader.read(bytes));
   const row = record.value && (await reader.read(record.value));
   if (!key && !row) {
     const byValue = tracer.ofValues({ key: bytes, value: record.value });
-    return byValue.length > 0 ? { byKey: [], byValue } : null;
+    return byValue.length > 0 ? { key, byKey: [], byValue } : null;
   }
   const { headers } = record;
   return {
+    key,
     byKey: ofRecordIn(place, { key, row, headers }, tracer),
     byValue: row ? tracer.ofValues(row) : [],
   };
@@ -134,6 +141,8 @@ const forgotten =
   'Nothing is known any more by which rows that were overwritten could be told: erase the same subject again in one go with --wait.';
 const notCompared =
   'Records of rows that were the subject’s before cannot be told, since values of the column that refers to it are not always written alike.';
+const otherKey =
+  'It is not keyed by the whole key of the table, so that rows are known neither by key nor kept out: give the view the whole key.';
 const reused = (rows: number) =>
   `${rows} rows have keys that rows of the subject had before these were deleted: look whose they are.`;
 export const tombstonesRemain =
@@ -148,8 +157,13 @@ const tellsRows = ({ keys, values, owners, overwritten, texts }: Sought): boolea
   (keys || values || owners === 'all') &&
   (overwritten === 'none' || texts || (overwritten === 'some' && values));
 
-/** A look as the state of a place, for one erasure. */
-export function placeOf(look: Look, erasure: string, tracer: Tracer): Place {
+/** A look as the state of a place, for one erasure. `originKey` are the columns of the key at the origin. */
+export function placeOf(
+  look: Look,
+  erasure: string,
+  tracer: Tracer,
+  originKey: readonly string[] | null = null,
+): Place {
   const { kind, name, read } = look;
   const at = Date.now();
   const traces = look.traces.get(erasure) ?? 0;
@@ -171,6 +185,7 @@ export function placeOf(look: Look, erasure: string, tracer: Tracer): Place {
       `${look.unreadable} of ${read} cannot be decoded; look at them with \`insideout dlq\` and remove them.`,
     );
   if (named > 0) return unverifiable(`No row is there, but ${named} ${tombstonesRemain}`);
+  if (look.key && originKey?.some((name) => !look.key!.includes(name))) return unverifiable(otherKey);
   const sought = tracer.sought(erasure, look.origin);
   const former = look.former.get(erasure) ?? 0;
   if (former > 0) return unverifiable(reused(former));

@@ -40,6 +40,7 @@ export async function lookAtGeneration(
     valued,
     named: new Map(),
     names: new Set(),
+    key: view.key.map((name) => entry.origin.key[name] ?? name),
     unreadable: 0,
   };
 }

@@ -69,10 +69,12 @@ export async function lookEverywhere(
   const excused = new Set<string>();
   const topics = await topicsToLookAt(tracer.topics, parts);
   const compacted = await log.tombstoneRetention(topics.map((t) => t.topic));
+  const keys = new Map<string, readonly string[]>();
   const put = (look: Look) => {
+    if (look.kind === 'topic' && look.key) keys.set(look.origin, look.key);
     const stays = look.kind === 'topic' && !compacted.has(look.name);
     for (const { erasure } of targets) {
-      const place = placeOf(look, erasure, tracer);
+      const place = placeOf(look, erasure, tracer, keys.get(look.origin));
       places.get(erasure)!.push(stays ? uncompacted(place, parts.shred !== null) : place);
     }
     for (const value of look.names) excused.add(value);

@@ -1,9 +1,14 @@
-import { expect, test } from 'vitest';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { InsideoutError } from '../../core/errors.ts';
 import type { StoredRecord } from '../../log/log.ts';
 import { readDeadLetters, writeDeadLetters } from '../../materializer/apply/dead-letters.ts';
 import { decodeAvro } from '../support/avro-decode.ts';
 import { type LoggedRecord, recordsOf } from '../support/capture.ts';
+import { runCli, startCli } from '../support/cli.ts';
+import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { type ErasureProject, erasureProject, filesWith, type Place, poison } from './erasure-project.ts';
 
@@ -176,5 +181,71 @@ test(
     expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody', stars: 4 });
     expect((await erased(project, '--wait')).phase).toBe('completed');
     expect((await project.ask('erasure', 'verify')).code).toBe(0);
+  },
+);
+
+test(
+  'of a view that is not keyed by the whole key of its table nothing is said to be verified',
+  slow,
+  async () => {
+    const db = await createDatabase();
+    const folder = mkdtempSync(join(tmpdir(), 'insideout-part-key-'));
+    const topic = 'shop.public.visits';
+    const visit = { from: topic, store: 'local', columns: { shop: 'text', no: 'int', note: 'text' } };
+    writeFileSync(
+      join(folder, 'insideout.config.yaml'),
+      JSON.stringify({
+        sources: {
+          shop: { kind: 'postgres', url: db.url, slot: `slot_${db.name}`, tables: ['public.visits'] },
+        },
+        log: { kind: 'embedded', path: 'log.db' },
+        stores: { local: { kind: 'sqlite', path: 'views.db' } },
+        views: [
+          {
+            name: 'whole',
+            ...visit,
+            key: { number: 'no', shop: 'shop' },
+            columns: { shop: 'text', number: 'int', note: 'text' },
+          },
+          { name: 'part', ...visit, key: ['no'] },
+          {
+            name: 'fed',
+            from: { view: 'part' },
+            store: 'local',
+            key: ['no'],
+            columns: { no: 'int', note: 'text' },
+          },
+        ],
+        subjects: { visitor: { source: 'shop', is: ['public.visits.visitor'] } },
+        http: false,
+      }),
+    );
+    await db.client.query(`create table visits (shop text, no int, visitor int, note text, primary key (shop, no));
+    insert into visits values ('a', 1, 7, 'first'), ('b', 2, 8, 'second')`);
+    const up = startCli(['up'], { cwd: folder });
+    onTestFinished(async () => {
+      await up.end('SIGKILL');
+      await db.drop();
+    });
+    const ask = async (...args: string[]) => {
+      const { code, output } = await runCli(['--json', ...args], {
+        cwd: folder,
+        env: { LOG_LEVEL: 'silent' },
+      });
+      return { code, answer: JSON.parse(output.trim().split('\n').at(-1)!) };
+    };
+    await eventually('it is in the view', async () => (await ask('get', 'fed', '1')).code === 0);
+    const { answer } = await ask('erase', 'visitor', '7', '--wait');
+    expect(answer[0].phase).toBe('completed');
+    const states = answer[0].certificate.body.places
+      .filter((place: Place) => ['topic', 'view topic', 'generation'].includes(place.kind))
+      .map((place: Place) => [place.name, place.state, place.reason.includes('whole key')]);
+    expect(states.sort()).toEqual([
+      ['insideout.view.part.g1', 'unverifiable', true],
+      ['local/fed g1', 'unverifiable', true],
+      ['local/part g1', 'unverifiable', true],
+      ['local/whole g1', 'verified', false],
+      [topic, 'verified', false],
+    ]);
   },
 );
