@@ -50,6 +50,7 @@ export function eraseCommand(): Command {
             }),
           );
         }
+        warnOfNobody(begun);
         await warn(erasures, begun, signal);
         const finished = options.wait
           ? await finish(
@@ -65,6 +66,18 @@ export function eraseCommand(): Command {
         dispose();
       }
     });
+}
+
+/** A mistyped id is erased like any other, and gets a certificate. Ids are told by their place: they are personal data. */
+function warnOfNobody(begun: readonly Erasure[]): void {
+  const nobody = begun.flatMap((e, i) =>
+    Object.keys(e.rows).length === 0 && e.keys.every((of) => of.hashes.length === 0) ? [i + 1] : [],
+  );
+  if (nobody.length === 0) return;
+  const whose = begun.length === 1 ? 'this id' : `id number ${nobody.join(', ')}`;
+  process.stderr.write(
+    `warning: no table has a row of ${whose}: is it right? What was there before is looked for all the same.\n`,
+  );
 }
 
 /** Tells on stderr where the Log may forget a tombstone before the slowest view has read it. */

@@ -10,10 +10,11 @@ import type { LookParts } from '../deletes/look.ts';
 import type { Place } from '../deletes/place.ts';
 import { shredKeys } from '../deletes/shredding-place.ts';
 import type { Subject } from '../deletes/subject.ts';
-import type { KnownValues } from '../deletes/target.ts';
+import { type KnownValues, nothingKnown } from '../deletes/target.ts';
 import { retentionWarnings } from '../deletes/tombstones.ts';
 import { deleteKeys, newDelete } from '../deletes/topic-deletes.ts';
 import type { GivenKey } from '../deletes/topic-key.ts';
+import { joinedValues } from '../deletes/tracked-rows.ts';
 import { type Verification, verifyErasures } from '../deletes/verify.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { Management } from './management.ts';
@@ -107,7 +108,8 @@ export class Erasures {
       ? await trackErasure(subject, id, { ...parts, wait: tracked })
       : await requestErasure(subject, id, parts);
     shredKeys([begun.erasure], shred);
-    this.#known.set(begun.erasure.id, { subject, id, values: begun.known });
+    const before = this.#known.get(begun.erasure.id)?.values ?? nothingKnown;
+    this.#known.set(begun.erasure.id, { subject, id, values: joinedValues(before, begun.known) });
     return begun.erasure;
   }
 

@@ -69,8 +69,14 @@ export const lookedFor = ({
       topic: `${topic} ${point.lsn} ${point.micros}`,
       hashes,
     })),
-    ...former.map(({ topic, hashes }) => ({ topic: `${topic} former`, hashes })),
-    ...owners.map(({ topic, column, hashes }) => ({ topic: `${topic} ${column}`, hashes: hashes ?? [] })),
+    ...former.map(({ topic, hashes, point }) => ({
+      topic: `${topic} former ${point.lsn} ${point.micros}`,
+      hashes,
+    })),
+    ...owners.map(({ topic, column, hashes, point }) => ({
+      topic: `${topic} ${column} ${point.lsn} ${point.micros}`,
+      hashes: hashes ?? [],
+    })),
   ];
   return [...keys, ...more];
 };

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { FoundSubject, SourceEraser, SubjectRows } from '../connectors/source/erasure.ts';
+import type { FoundSubject, OwnerColumn, SourceEraser, SubjectRows } from '../connectors/source/erasure.ts';
 import { accepted } from './accepted.ts';
 import type { Erasure, Journal, NotedRows, OwnerHashes } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
@@ -76,7 +76,7 @@ export async function trackErasure(
     seen.add(left.rows);
     // Whether the application overwrites the rows that stay is not asked for.
     const rows = noted(left.rows, hasher).map(({ stays: _, ...of }) => of);
-    await track(erasure, { rows, owners: ownersOf(left.owners, hasher) }, journal);
+    await track(erasure, { rows, owners: ownersOf(deletedOnly(left.owners), hasher) }, journal);
     if (size(left.rows) > 0) await parts.wait(size(left.rows));
     const followed = await settleTracked(subject, id, { erasure, seen }, parts);
     for (const value of followed.kept) telling.delete(value);
@@ -109,6 +109,8 @@ async function request(
   const erasure = randomUUID();
   const { name, source } = subject;
   const keys = former.filter((e) => !e.lifted).flatMap((e) => e.keys);
+  // Certificates of before are no reason to forget what was seen.
+  const seen = former.flatMap((e) => [...e.valuesSeen]);
   await journal.record({
     type: 'requested',
     erasure,
@@ -119,6 +121,7 @@ async function request(
     deletes,
     ...(shred === null ? {} : { shred: shredHash(shred, shredSubject(name, id)) }),
     ...(keys.length === 0 ? {} : { keys }),
+    ...(seen.length === 0 ? {} : { valuesSeen: Object.fromEntries(seen) }),
   });
   return erasure;
 }
@@ -167,6 +170,12 @@ async function settleTracked(
   // Refused when another process has noted more rows, or has settled it.
   const done = await accepted(journal.record({ type: 'deleted', erasure, barrier, tracked: settles }));
   return { settled: done || !tracked(), left, kept: kept.telling };
+}
+
+/** Whether the application overwrites rows that stay is not asked for, nor what becomes of what refers to them. */
+function deletedOnly(owners: readonly OwnerColumn[]): readonly OwnerColumn[] {
+  const staying = new Set(owners.filter((of) => of.stays).map((of) => of.topic));
+  return owners.filter((of) => !of.stays && !of.through?.topics.some((topic) => staying.has(topic)));
 }
 
 const size = (rows: readonly SubjectRows[]): number =>

@@ -77,11 +77,14 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
     again = true;
   } while (current().some((erasure) => erasure.phase === 'deleted'));
   const open = () => current().filter(certifiable);
+  const seenNow = (id: string) => journal.state.erasures.get(id)!.valuesSeen;
+  const seenBefore = new Map(ids.map((id) => [id, seenNow(id)]));
   for (let look = 1; open().length > 0; look++) {
     const places = await lookOnce(open(), { ...parts, bury: look > 1 });
+    if (!places) break;
+    // What was seen before this began, perhaps of values that are not known here, is not taken back.
     for (const [id, list] of places)
-      if (!knowsValues(id, parts))
-        places.set(id, remembered(list, journal.state.erasures.get(id)!.valuesSeen));
+      places.set(id, remembered(list, knowsValues(id, parts) ? seenBefore.get(id)! : seenNow(id)));
     parts.onPlaces?.(places);
     const clean: [string, readonly Place[]][] = [];
     for (const [erasure, list] of places) {
@@ -108,11 +111,14 @@ const knowsValues = (erasure: string, { known }: FinishParts): boolean =>
 
 const certifiable = (erasure: Erasure): boolean => erasure.phase === 'passed' && !unsettled(erasure);
 
-/** Everything that has to be done before places can be read back, and the reading. */
+/**
+ * Everything that has to be done before places can be read back, and the reading. Null when rows of one of them were
+ * deleted once more meanwhile.
+ */
 async function lookOnce(
   erasures: readonly Erasure[],
   parts: FinishParts & { readonly bury: boolean },
-): Promise<Map<string, Place[]>> {
+): Promise<Map<string, Place[]> | null> {
   const watch = new AppliedWatch({ ...parts, ends: latest(erasures) });
   let waitingFor: readonly Behind[] = [];
   const there = await patiently(parts, (signal) =>
@@ -132,7 +138,7 @@ async function lookOnce(
   }
   const gone = (e: Erasure) => tables.get(e.id)!.every((place) => place.state !== 'applied');
   parts.onPlaces?.(tables);
-  await findFormer(erasures, parts);
+  if (!(await findFormer(erasures, parts))) return null;
   const targets = erasures.map((e) =>
     targetOf(parts.journal.state.erasures.get(e.id)!, parts.known.get(e.id)),
   );
@@ -186,12 +192,8 @@ async function cleanLog(
       const key = letter.key && (await reader.read(letter.key));
       const row = letter.value && (await reader.read(letter.value));
       const raw = letter.value && !row ? tracer.ofValues({ bytes: letter.value }) : [];
-      const { headers } = letter;
-      if (
-        ofRecordIn(place, { key, row, headers }, tracer).length > 0 ||
-        (row && tracer.ofValues(row).length > 0) ||
-        raw.length > 0
-      )
+      const { found, orphans } = ofRecordIn(place, { key, row, headers: letter.headers }, tracer);
+      if (found.length + orphans.length > 0 || (row && tracer.ofValues(row).length > 0) || raw.length > 0)
         doomed.push(letter);
     }
     if (doomed.length > 0) await removeDeadLetters(log, doomed, { signal });

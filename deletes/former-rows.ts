@@ -1,10 +1,11 @@
 import { isBefore, type SourcePoint } from '../connectors/source/point.ts';
 import type { Row } from '../core/value.ts';
 import { AnyReader } from '../log/avro/any-reader.ts';
-import type { Log, StoredRecord } from '../log/log.ts';
+import { isTruncate } from '../log/avro/truncate-record.ts';
+import type { Log } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
 import { accepted } from './accepted.ts';
-import type { Erasure, Journal, OwnerHashes } from './journal.ts';
+import type { ErasedKeys, Erasure, Journal, OwnedBefore, OwnerHashes } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
 
 export interface FormerParts {
@@ -17,117 +18,161 @@ export interface FormerParts {
 /**
  * Finds rows that were a subject's and that its database had no more when it was erased, as an order that the
  * application deleted a minute before: by their older records, which tell the subject in a column, and behind which
- * there is a delete. Their keys are written down before a compaction takes these records away, so that view topics
+ * there is a delete or a TRUNCATE. Their keys are written down before a compaction takes these records away, so that view topics
  * and dead letters can be looked through for them. Once for each barrier; reads every topic of the subject's tables
- * from beginning to end, what is referred to before what refers to it.
+ * from beginning to end, what is referred to before what refers to it. False when rows of one of them were deleted
+ * once more meanwhile: then nothing may be compacted before these have passed, and are searched for, too.
  */
-export async function findFormer(erasures: readonly Erasure[], parts: FormerParts): Promise<void> {
+export async function findFormer(erasures: readonly Erasure[], parts: FormerParts): Promise<boolean> {
   const { journal } = parts;
   const open = erasures.filter((e) => e.point !== null && e.owners.length > 0 && e.formerOf !== e.barrier);
-  if (open.length === 0) return;
+  if (open.length === 0) return true;
   const searches = open.map((erasure) => new Search(erasure));
   for (const topic of inReferringOrder(searches.flatMap((search) => search.owners)))
     await searchTopic(topic, searches, parts);
-  for (const { erasure, owners, keys } of searches)
-    await accepted(
-      journal.record({
-        type: 'former',
-        erasure: erasure.id,
-        barrier: erasure.barrier!,
-        keys: [...keys].map(([topic, hashes]) => ({ topic, hashes: [...hashes] })),
-        owners: owners.filter((of) => of.through !== null),
-      }),
-    );
+  let whole = true;
+  for (const search of searches) whole = (await writeDown(search, journal)) && whole;
+  return whole;
+}
+
+/** An event of the journal is one record, of a few megabytes at most. */
+const atOnce = 20_000;
+
+async function writeDown({ erasure, keys, owners }: Search, journal: Journal): Promise<boolean> {
+  const { id, barrier, point } = erasure;
+  const parts: { keys: ErasedKeys[]; owners: OwnerHashes[] }[] = [];
+  for (const [topic, hashes] of keys)
+    for (const some of slices([...hashes])) parts.push({ keys: [{ topic, hashes: some }], owners: [] });
+  for (const { topic, column, through, fresh } of owners)
+    for (const some of slices([...fresh]))
+      parts.push({ keys: [], owners: [{ topic, column, through, hashes: some }] });
+  if (parts.length === 0) parts.push({ keys: [], owners: [] });
+  for (const [i, part] of parts.entries()) {
+    const more = i < parts.length - 1 ? { more: true as const } : {};
+    const event = {
+      type: 'former' as const,
+      erasure: id,
+      barrier: barrier!,
+      point: point!,
+      ...part,
+      ...more,
+    };
+    if (await accepted(journal.record(event))) continue;
+    // Another process that searched the same records at the same time was faster.
+    return journal.state.erasures.get(id)!.formerOf === barrier;
+  }
+  return true;
+}
+
+function* slices(hashes: readonly string[]): Generator<readonly string[]> {
+  for (let at = 0; at < hashes.length; at += atOnce) yield hashes.slice(at, at + atOnce);
+}
+
+/** A column that tells the subject's rows, and the hashes that were found to do so as well. */
+interface Owner extends Omit<OwnedBefore, 'hashes'> {
+  readonly hashes: ReadonlySet<string> | null;
+  readonly fresh: Set<string>;
 }
 
 /** What is searched of one erasure, and what is found. */
 class Search {
   readonly erasure: Erasure;
-  readonly point: SourcePoint;
+  readonly owners: readonly Owner[];
   readonly keys = new Map<string, Set<string>>();
-  owners: readonly OwnerHashes[];
   readonly #erased: ReadonlyMap<string, ReadonlySet<string>>;
 
   constructor(erasure: Erasure) {
     this.erasure = erasure;
-    this.point = erasure.point!;
-    this.owners = erasure.owners;
+    this.owners = erasure.owners.map((of) => ({
+      ...of,
+      hashes: of.hashes && new Set(of.hashes),
+      fresh: new Set(),
+    }));
     this.#erased = new Map(erasure.keys.map(({ topic, hashes }) => [topic, new Set(hashes)]));
-  }
-
-  /** By column the hashes that tell the subject in this topic. */
-  columns(topic: string): [string, ReadonlySet<string>][] {
-    return this.owners.flatMap((of): [string, ReadonlySet<string>][] =>
-      of.topic === topic && of.hashes !== null ? [[of.column, new Set(of.hashes)]] : [],
-    );
   }
 
   /** A row that was the subject's and is deleted; what refers to it was the subject's as well. */
   add(topic: string, hash: string, row: Row, hasher: KeyHasher): void {
     if (this.#erased.get(topic)?.has(hash)) return;
     this.keys.set(topic, (this.keys.get(topic) ?? new Set()).add(hash));
-    this.owners = this.owners.map((of) => {
-      const { through, hashes } = of;
+    for (const { through, hashes, fresh, topic: of, column } of this.owners) {
       const value = through?.topics.includes(topic) ? row[through.column] : undefined;
-      if (value === undefined || value === null || hashes === null) return of;
-      return { ...of, hashes: [...new Set([...hashes, hasher.key(of.topic, { [of.column]: value })])] };
-    });
+      if (value === undefined || value === null || hashes === null) continue;
+      const owner = hasher.key(of, { [column]: value });
+      if (!hashes.has(owner)) fresh.add(owner);
+    }
   }
 }
 
-interface Candidate {
+interface Owned {
   readonly search: Search;
-  readonly row: Row;
-  /** The newest record of its key is a delete. */
+  readonly point: SourcePoint;
+}
+
+/** By column and hash: whose rows they are. */
+type Index = ReadonlyMap<string, ReadonlyMap<string, readonly Owned[]>>;
+
+function indexOf(topic: string, searches: readonly Search[]): Index {
+  const index = new Map<string, Map<string, Owned[]>>();
+  for (const search of searches)
+    for (const of of search.owners) {
+      if (of.topic !== topic || !of.hashes) continue;
+      const column = index.get(of.column) ?? new Map<string, Owned[]>();
+      index.set(of.column, column);
+      const owned = { search, point: search.erasure.point! };
+      for (const hash of of.hashes)
+        column.set(hash, [...(column.get(hash) ?? []), { search, point: of.point }]);
+      for (const hash of of.fresh) column.set(hash, [...(column.get(hash) ?? []), owned]);
+    }
+  return index;
+}
+
+interface Candidate {
+  /** One row that each had. */
+  readonly rows: Map<Search, Row>;
+  /** The newest record of the key is a delete, or there is a TRUNCATE behind it. */
   deleted: boolean;
 }
 
 async function searchTopic(topic: string, searches: readonly Search[], parts: FormerParts): Promise<void> {
   const { log, hasher, signal } = parts;
-  const sought = searches.map((search) => ({ search, columns: search.columns(topic) }));
-  const names = [...new Set(sought.flatMap(({ columns }) => columns.map(([name]) => name)))];
-  if (names.length === 0 || !(await log.partitions([topic])).has(topic)) return;
+  const index = indexOf(topic, searches);
+  if (index.size === 0 || !(await log.partitions([topic])).has(topic)) return;
   const reader = new AnyReader(log.schemas);
-  const candidates = new Map<string, Candidate[]>();
-  const ownersOf = (record: StoredRecord, row: Row): Search[] => {
-    const hashes = new Map<string, string>();
-    for (const name of names) {
-      const value = row[name];
-      if (value !== null && value !== undefined) hashes.set(name, hasher.key(topic, { [name]: value }));
-    }
-    return sought
-      .filter(
-        ({ search, columns }) =>
-          columns.some(([name, known]) => known.has(hashes.get(name) ?? '')) &&
-          isBefore(record.headers, search.point),
-      )
-      .map(({ search }) => search);
-  };
+  const candidates = new Map<string, Candidate>();
   for await (const { partition, records } of readToEnd(log, [topic], { signal }))
-    for (const record of records) {
-      if (!record.key) continue;
-      const id = `${partition}/${record.key.toString('latin1')}`;
-      const known = candidates.get(id) ?? [];
-      for (const candidate of known) candidate.deleted = record.value === null;
-      const row = record.value && (await reader.read(record.value));
+    for (const { key, value, headers } of records) {
+      if (!key) continue;
+      if (isTruncate({ headers })) {
+        for (const [id, candidate] of candidates)
+          if (id.startsWith(`${partition}/`)) candidate.deleted = true;
+        continue;
+      }
+      const id = `${partition}/${key.toString('latin1')}`;
+      const known = candidates.get(id);
+      if (known) known.deleted = value === null;
+      const row = value && (await reader.read(value));
       if (!row) continue;
-      for (const search of ownersOf(record, row))
-        if (!known.some((candidate) => candidate.search === search)) {
-          known.push({ search, row, deleted: false });
-          candidates.set(id, known);
+      for (const [column, owners] of index) {
+        const of = row[column];
+        if (of === null || of === undefined) continue;
+        for (const { search, point } of owners.get(hasher.key(topic, { [column]: of })) ?? []) {
+          if (!isBefore(headers, point)) continue;
+          const candidate = candidates.get(id) ?? { rows: new Map<Search, Row>(), deleted: false };
+          candidates.set(id, candidate);
+          candidate.rows.set(search, row);
         }
+      }
     }
-  for (const [id, found] of candidates) {
-    if (!found.some(({ deleted }) => deleted)) continue;
+  for (const [id, { rows, deleted }] of candidates) {
+    if (!deleted) continue;
     const key = await reader.read(Buffer.from(id.slice(id.indexOf('/') + 1), 'latin1'));
-    if (!key) continue;
-    for (const { search, row, deleted } of found)
-      if (deleted) search.add(topic, hasher.key(topic, key), row, hasher);
+    if (key) for (const [search, row] of rows) search.add(topic, hasher.key(topic, key), row, hasher);
   }
 }
 
 /** Topics, each behind those that its rows refer to; within a circle as they come. */
-function inReferringOrder(owners: readonly OwnerHashes[]): string[] {
+function inReferringOrder(owners: readonly Pick<OwnerHashes, 'topic' | 'through'>[]): string[] {
   const refersTo = new Map<string, Set<string>>();
   for (const { topic, through } of owners) {
     const topics = refersTo.get(topic) ?? new Set();

@@ -3,7 +3,7 @@ import type { Checkpoint } from '../core/position.ts';
 import type { Row } from '../core/value.ts';
 import type { Headers } from '../log/log.ts';
 import type { ErasedRows } from '../materializer/apply/erased.ts';
-import type { ErasedKeys, Erasure, JournalState } from './journal.ts';
+import type { Erasure, JournalState, OverwrittenKeys } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
 
 /**
@@ -61,7 +61,7 @@ export class ErasureGuard implements ErasedRows {
     this.#events = state.events.length;
   }
 
-  #add({ phase, lifted, keys, overwritten, former, point, ends }: Erasure): void {
+  #add({ phase, lifted, keys, overwritten, former, ends }: Erasure): void {
     // Until somebody has said that the deletes were committed, it may yet turn out that nothing was deleted.
     if (phase === 'requested' || phase === 'found' || lifted) return;
     for (const { topic, hashes } of keys) {
@@ -70,12 +70,11 @@ export class ErasureGuard implements ErasedRows {
       this.#hashes.set(topic, set);
       for (const hash of hashes) set.add(hash);
     }
-    for (const of of overwritten) this.#addPoint(of, of.point);
-    if (point) for (const of of former) this.#addPoint(of, point);
+    for (const of of [...overwritten, ...former]) this.#addPoint(of);
     for (const [key, end] of ends) this.#ends.set(key, Math.max(end, this.#ends.get(key) ?? 0));
   }
 
-  #addPoint({ topic, hashes }: ErasedKeys, point: SourcePoint): void {
+  #addPoint({ topic, hashes, point }: OverwrittenKeys): void {
     if (hashes.length === 0) return;
     const points = this.#points.get(topic) ?? new Map<string, SourcePoint>();
     this.#points.set(topic, points);

@@ -56,7 +56,20 @@ function unrequested({ id, erasure, certificate }: ErasureEvent & { type: 'compl
 }
 
 function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
-  const { erasure: id, subject, subjectHash, kind, source, deletes, via, shred, keys, by, at } = event;
+  const {
+    erasure: id,
+    subject,
+    subjectHash,
+    kind,
+    source,
+    deletes,
+    via,
+    shred,
+    keys,
+    valuesSeen,
+    by,
+    at,
+  } = event;
   return {
     id,
     subject,
@@ -83,7 +96,7 @@ function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
     barrier: null,
     ends: new Map(),
     places: [],
-    valuesSeen: new Map(),
+    valuesSeen: new Map(Object.entries(valuesSeen ?? {})),
     certificate: null,
     lifted: false,
   };
@@ -106,9 +119,9 @@ function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' 
     case 'former':
       return {
         ...known,
-        former: merged(known.former, event.keys),
-        owners: joinedOwners(known.owners, event.owners),
-        formerOf: event.barrier,
+        former: [...known.former, ...event.keys.map((of) => ({ ...of, point: event.point }))],
+        owners: [...known.owners, ...event.owners.map((of) => ({ ...of, point: event.point, former: true }))],
+        formerOf: event.more ? known.formerOf : event.barrier,
       };
     case 'lifted':
       return { ...known, lifted: true };
@@ -202,7 +215,9 @@ function erased(
     rows,
     keys: merged(known.keys, noted),
     overwritten: [...known.overwritten, ...stays],
-    owners: joinedOwners(known.owners, owners),
+    owners: point
+      ? [...known.owners, ...owners.map((of) => ({ ...of, point, former: false }))]
+      : known.owners,
     point: point && known.point ? laterPoint(known.point, point) : (point ?? known.point),
   };
 }

@@ -26,6 +26,13 @@ export interface OwnerHashes {
   readonly through: OwnerColumn['through'];
 }
 
+/** A column by which records of before a point are a subject's. */
+export interface OwnedBefore extends OwnerHashes {
+  readonly point: SourcePoint;
+  /** It refers to rows that had been deleted before: what refers to them still is an orphan, or somebody else's. */
+  readonly former: boolean;
+}
+
 /** Rows of one table, in the topic of their changes, that are about to be erased. */
 export interface NotedRows {
   readonly table: string;
@@ -61,6 +68,8 @@ export type ErasureHappening =
       readonly shred?: string;
       /** What former erasures of the subject keep out and look for. */
       readonly keys?: readonly ErasedKeys[];
+      /** Where they saw values that they could not remove: `Erasure.valuesSeen`. */
+      readonly valuesSeen?: Readonly<Record<string, number>>;
     }
   /**
    * Rows that are about to be erased: written before they are, so that a crash forgets none. Whether they were is
@@ -118,9 +127,12 @@ export type ErasureHappening =
       readonly type: 'former';
       readonly erasure: string;
       readonly barrier: string;
+      readonly point: SourcePoint;
       readonly keys: readonly ErasedKeys[];
       /** Of what refers to these rows. */
       readonly owners: readonly OwnerHashes[];
+      /** It is not all: another of these events follows. */
+      readonly more?: true;
     }
   /** The subject may come back, as when a natural key is used anew: its keys are no longer kept out. */
   | { readonly type: 'lifted'; readonly erasure: string }
@@ -172,12 +184,12 @@ export interface Erasure {
   readonly keys: readonly ErasedKeys[];
   /** Of rows that were overwritten, for each time; without hashes where the application was to do it. */
   readonly overwritten: readonly OverwrittenKeys[];
-  /** By what records of before the `point` are known as the subject's. */
-  readonly owners: readonly OwnerHashes[];
+  /** By what records are known as the subject's, for each time. */
+  readonly owners: readonly OwnedBefore[];
   /** Behind every state in which rows were the subject's; null where that was not noted. */
   readonly point: SourcePoint | null;
   /** Keys of rows that were the subject's and had been deleted before, found by their records in the Log. */
-  readonly former: readonly ErasedKeys[];
+  readonly former: readonly OverwrittenKeys[];
   /** The barrier behind whose deletes they were searched. */
   readonly formerOf: string | null;
   /** Id of the barrier behind its latest deletes; null until there are some. */

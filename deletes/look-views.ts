@@ -1,7 +1,7 @@
 import type { Generation } from '../connectors/sink/view-store.ts';
 import type { Row } from '../core/value.ts';
 import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
-import { count, type Look } from './look-log.ts';
+import { add, count, type Look, none } from './look-log.ts';
 import type { Tracer } from './target.ts';
 
 export const generationName = (store: string, view: string, generation: number): string =>
@@ -21,6 +21,7 @@ export async function lookAtGeneration(
   const traces = new Map<string, number>();
   const valued = new Set<string>();
   const former = new Map<string, number>();
+  const elsewhere = new Map<string, number>();
   let read = 0;
   for await (const row of generation.scan()) {
     if ((read++ & 1023) === 0) signal.throwIfAborted();
@@ -28,7 +29,8 @@ export async function lookAtGeneration(
     for (const name of view.key) key[entry.origin.key[name] ?? name] = row[name] ?? null;
     const found = tracer.ofRow(entry.origin.topic, key, row);
     count(found, traces, valued);
-    for (const erasure of found.former) former.set(erasure, (former.get(erasure) ?? 0) + 1);
+    add(found.former, former);
+    add(found.elsewhere, elsewhere);
   }
   return {
     kind: 'generation',
@@ -36,7 +38,7 @@ export async function lookAtGeneration(
     origin: entry.origin.topic,
     read,
     traces,
-    former,
+    doubts: { former, elsewhere, orphans: none, unknown: none, truncated: none },
     valued,
     named: new Map(),
     names: new Set(),

@@ -2,7 +2,7 @@ import type { OverwrittenText } from '../connectors/source/erasure.ts';
 import { isBefore, type SourcePoint } from '../connectors/source/point.ts';
 import type { Row, Value } from '../core/value.ts';
 import type { Headers } from '../log/log.ts';
-import type { Erasure, OverwrittenKeys, OwnerHashes } from './journal.ts';
+import type { Erasure, OverwrittenKeys, OwnedBefore } from './journal.ts';
 import { type KeyHasher, keyText } from './key-hash.ts';
 
 /** Texts that rows had before they were overwritten, by topic and by the hash of the row's key: see `SubjectRows`. */
@@ -25,9 +25,9 @@ export interface Target extends KnownValues {
   /** Keys of rows that were overwritten: records of before that must be gone. */
   readonly overwritten: readonly OverwrittenKeys[];
   /** Keys of rows that had been deleted before. */
-  readonly former: ReadonlyMap<string, ReadonlySet<string>>;
-  /** Columns by which records of before the point are the subject's. */
-  readonly owners: readonly OwnerHashes[];
+  readonly former: readonly OverwrittenKeys[];
+  readonly owners: readonly OwnedBefore[];
+  /** The latest of all points; null where nothing is known of before. */
   readonly point: SourcePoint | null;
 }
 
@@ -39,7 +39,7 @@ export function targetOf(erasure: Erasure, known: KnownValues = nothingKnown): T
   return {
     erasure: id,
     keys: byTopic(keys),
-    former: byTopic(former),
+    former,
     overwritten,
     owners,
     point,
@@ -62,6 +62,14 @@ export interface RowTraces {
   readonly byValue: readonly string[];
   /** Its key is one that a row of the subject had; that row was deleted long before, so it may be somebody else's. */
   readonly former: readonly string[];
+  /** A text that was overwritten is in a column of another name, where it may be by chance. */
+  readonly elsewhere: readonly string[];
+}
+
+/** What a record tells of before. */
+export interface Earlier {
+  readonly found: readonly string[];
+  readonly orphans: readonly string[];
 }
 
 /** What of an erasure is known in a topic, so that something can be said of what is found or not found there. */
@@ -87,9 +95,9 @@ export class Tracer {
   readonly #heads = new Map<string, Set<number>>();
   /** Keys under which records of before a point are traces, by topic and hash. */
   readonly #earlier = new Map<string, Map<string, Before[]>>();
-  readonly #former = new Map<string, Map<string, string[]>>();
+  readonly #former = new Map<string, Map<string, Before[]>>();
   /** Hashes of what is in a column, by topic and column. */
-  readonly #owners = new Map<string, Map<string, Map<string, Before[]>>>();
+  readonly #owners = new Map<string, Map<string, Map<string, Owned[]>>>();
   readonly #targets: ReadonlyMap<string, Target>;
 
   constructor(hasher: KeyHasher, targets: readonly Target[]) {
@@ -98,7 +106,7 @@ export class Tracer {
     for (const target of targets) this.#add(target);
   }
 
-  #add({ erasure, keys, former, overwritten, owners, point, telling }: Target): void {
+  #add({ erasure, keys, former, overwritten, owners, telling }: Target): void {
     for (const [topic, hashes] of keys) {
       const ofTopic = getOr(this.#byKey, topic, () => new Map<string, string[]>());
       for (const hash of hashes) push(ofTopic, hash, erasure);
@@ -110,24 +118,23 @@ export class Tracer {
           hash,
           { erasure, point },
         );
-    for (const [topic, hashes] of former)
+    for (const { topic, hashes, point } of former)
       for (const hash of hashes) {
         push(
           getOr(this.#former, topic, () => new Map()),
           hash,
-          erasure,
+          { erasure, point },
         );
-        if (point)
-          push(
-            getOr(this.#earlier, topic, () => new Map()),
-            hash,
-            { erasure, point },
-          );
+        push(
+          getOr(this.#earlier, topic, () => new Map()),
+          hash,
+          { erasure, point },
+        );
       }
-    for (const { topic, column, hashes } of owners) {
-      const columns = getOr(this.#owners, topic, () => new Map<string, Map<string, Before[]>>());
-      const ofColumn = getOr(columns, column, () => new Map<string, Before[]>());
-      if (point) for (const hash of hashes ?? []) push(ofColumn, hash, { erasure, point });
+    for (const { topic, column, hashes, point, former } of owners) {
+      const columns = getOr(this.#owners, topic, () => new Map<string, Map<string, Owned[]>>());
+      const ofColumn = getOr(columns, column, () => new Map<string, Owned[]>());
+      for (const hash of hashes ?? []) push(ofColumn, hash, { erasure, point, orphan: former });
     }
     for (const value of telling) {
       if (!this.#byValue.has(value))
@@ -156,12 +163,7 @@ export class Tracer {
       values: target.telling.length > 0,
       overwritten:
         overwritten.length === 0 ? 'none' : overwritten.every((of) => of.hashes.length > 0) ? 'all' : 'some',
-      owners:
-        owners.length === 0 || target.point === null
-          ? 'none'
-          : owners.some((of) => of.hashes === null)
-            ? 'some'
-            : 'all',
+      owners: owners.length === 0 ? 'none' : owners.some((of) => of.hashes === null) ? 'some' : 'all',
       // Of a row that had been overwritten before there is nothing to compare with.
       texts:
         overwritten.length > 0 &&
@@ -173,20 +175,63 @@ export class Tracer {
 
   /**
    * The erasures of which this record tells an earlier state: it is of before their point, and its row was the
-   * subject's then, or was overwritten since.
+   * subject's then, or was overwritten since. `orphans`: those that only a row tells which it refers to and which had
+   * been deleted before.
    */
-  ofEarlier(topic: string, { key, row, headers }: LookedAt): readonly string[] {
+  ofEarlier(topic: string, { key, row, headers }: LookedAt): Earlier {
     const found = new Set<string>();
-    const take = (list: readonly Before[] | undefined) => {
-      for (const { erasure, point } of list ?? []) if (isBefore(headers, point)) found.add(erasure);
-    };
+    const orphans = new Set<string>();
     const hashes = this.#earlier.get(topic);
-    if (key && hashes) take(hashes.get(this.#hasher.key(topic, key)));
+    if (key && hashes)
+      for (const { erasure, point } of hashes.get(this.#hasher.key(topic, key)) ?? [])
+        if (isBefore(headers, point)) found.add(erasure);
     if (row)
-      for (const [column, owners] of this.#owners.get(topic) ?? [])
-        if (owners.size > 0 && row[column] !== undefined && row[column] !== null)
-          take(owners.get(this.#hasher.key(topic, { [column]: row[column] })));
-    return found.size === 0 ? none : [...found];
+      for (const [column, owners] of this.#owners.get(topic) ?? []) {
+        const of = row[column];
+        if (owners.size === 0 || of === undefined || of === null) continue;
+        for (const { erasure, point, orphan } of owners.get(this.#hasher.key(topic, { [column]: of })) ?? [])
+          if (isBefore(headers, point)) (orphan ? orphans : found).add(erasure);
+      }
+    if (found.size + orphans.size === 0) return noEarlier;
+    return { found: [...found], orphans: [...orphans].filter((erasure) => !found.has(erasure)) };
+  }
+
+  /**
+   * The erasures with rows in this topic of which it cannot be told whether this record was of one of them: it is of
+   * before, and no column of it says whose it is, but one that refers to a row that nobody may remember.
+   */
+  ofUnknown(topic: string, { row, headers }: LookedAt): readonly string[] {
+    const unknown: string[] = [];
+    for (const [erasure, { point, owners }] of this.#targets) {
+      const ofTopic = owners.filter((of) => of.topic === topic);
+      if (point === null || ofTopic.length === 0 || !isBefore(headers, point)) continue;
+      const told = row !== null && ofTopic.every((of) => of.through === null && row[of.column] !== undefined);
+      if (!told) unknown.push(erasure);
+    }
+    return unknown;
+  }
+
+  /** The erasures of which rows of this topic are known by what they refer to alone. */
+  referring(topic: string): readonly string[] {
+    return [...this.#targets.values()]
+      .filter(({ owners }) => owners.some((of) => of.topic === topic && of.through !== null))
+      .map(({ erasure }) => erasure);
+  }
+
+  /**
+   * The erasures of which a row with this key is dead: erased, or deleted long before, as by a TRUNCATE, which leaves
+   * the records of its rows the newest of their keys.
+   */
+  ofDead(topic: string, key: Row, headers: Headers): readonly string[] {
+    const erased = this.#byKey.get(topic);
+    const former = this.#former.get(topic);
+    if (!erased?.size && !former) return none;
+    const hash = this.#hasher.key(topic, key);
+    const dead = (former?.get(hash) ?? [])
+      .filter(({ point }) => isBefore(headers, point))
+      .map(({ erasure }) => erasure);
+    const keys = erased?.get(hash) ?? none;
+    return dead.length === 0 ? keys : [...new Set([...keys, ...dead])];
   }
 
   /** What a row of a view tells; `key` has the origin's names. */
@@ -194,15 +239,16 @@ export class Tracer {
     const erased = this.#byKey.get(topic);
     const earlier = this.#earlier.get(topic);
     const values = this.ofValues(row);
-    if (!erased?.size && !earlier) return { byKey: none, byValue: values, former: none };
+    if (!erased?.size && !earlier) return { byKey: none, byValue: values, former: none, elsewhere: none };
     const hash = this.#hasher.key(topic, key);
-    const overwritten = (earlier?.get(hash) ?? [])
-      .map(({ erasure }) => erasure)
-      .filter((erasure) => hasText(row, this.#targets.get(erasure)!.texts.get(topic)?.get(hash) ?? []));
+    const before = [...new Set((earlier?.get(hash) ?? []).map(({ erasure }) => erasure))];
+    const textsOf = (erasure: string) => this.#targets.get(erasure)!.texts.get(topic)?.get(hash) ?? [];
+    const overwritten = before.filter((erasure) => hasText(row, textsOf(erasure)));
     return {
       byKey: erased?.get(hash) ?? none,
       byValue: overwritten.length === 0 ? values : [...new Set([...values, ...overwritten])],
-      former: this.#former.get(topic)?.get(hash) ?? none,
+      former: [...new Set((this.#former.get(topic)?.get(hash) ?? []).map(({ erasure }) => erasure))],
+      elsewhere: before.filter((erasure) => hasTextElsewhere(row, textsOf(erasure))),
     };
   }
 
@@ -254,19 +300,28 @@ interface Before {
   readonly point: SourcePoint;
 }
 
-/** True when a row still has what was overwritten: in the column of that name, or else in any. */
-function hasText(row: Row, texts: readonly OverwrittenText[]): boolean {
-  return texts.some(({ column, text }) => {
-    const values = column in row ? [row[column]!] : Object.values(row);
-    return values.some((value) => isOrHolds(value, text));
-  });
-}
+/** True when a row still has what was overwritten, in the column of that name. */
+const hasText = (row: Row, texts: readonly OverwrittenText[]): boolean =>
+  texts.some(({ column, text }) => column in row && isOrHolds(row[column]!, text));
+
+const hasTextElsewhere = (row: Row, texts: readonly OverwrittenText[]): boolean =>
+  texts.some(
+    ({ column, text }) =>
+      text.length >= shortest &&
+      Object.entries(row).some(([name, value]) => name !== column && isOrHolds(value, text)),
+  );
 
 function isOrHolds(value: Value, text: string): boolean {
   if (value === null || typeof value === 'boolean') return false;
   const written = keyText(value);
   return written === text || (text.length >= shortest && written.includes(text));
 }
+
+interface Owned extends Before {
+  readonly orphan: boolean;
+}
+
+const noEarlier: Earlier = { found: [], orphans: [] };
 
 function getOr<T>(map: Map<string, T>, key: string, make: () => T): T {
   const known = map.get(key);

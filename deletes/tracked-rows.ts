@@ -6,7 +6,7 @@ import type {
 } from '../connectors/source/erasure.ts';
 import type { Erasure, NotedRows, OwnerHashes } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
-import type { OverwrittenTexts } from './target.ts';
+import type { KnownValues, OverwrittenTexts } from './target.ts';
 
 /** Rows as the journal knows them. */
 export function noted(rows: readonly SubjectRows[], hasher: KeyHasher): NotedRows[] {
@@ -15,7 +15,7 @@ export function noted(rows: readonly SubjectRows[], hasher: KeyHasher): NotedRow
     topic: of.topic,
     hashes: of.policy === 'delete' ? of.keys.map((key) => hashOf(of, key, hasher)) : [],
     overwritten: of.policy === 'delete' ? 0 : of.keys.length,
-    ...(of.policy === 'delete' ? {} : { stays: of.keys.map((key) => hashOf(of, key, hasher)) }),
+    ...(of.overwritten ? { stays: of.keys.map((key) => hashOf(of, key, hasher)) } : {}),
   }));
 }
 
@@ -23,13 +23,19 @@ export function noted(rows: readonly SubjectRows[], hasher: KeyHasher): NotedRow
 export function textsOf(rows: readonly SubjectRows[], hasher: KeyHasher): OverwrittenTexts {
   return new Map(
     rows
-      .filter((of) => of.policy === 'anonymise')
+      .filter((of) => of.overwritten !== undefined)
       .map((of) => [
         of.topic,
         new Map(of.keys.map((key, i) => [hashOf(of, key, hasher), of.overwritten?.[i] ?? null])),
       ]),
   );
 }
+
+/** What is known after the same subject was erased twice by one process. */
+export const joinedValues = (some: KnownValues, more: KnownValues): KnownValues => ({
+  telling: [...new Set([...some.telling, ...more.telling])],
+  texts: joinedTexts([some.texts, more.texts]),
+});
 
 /** All of them: a row that was overwritten twice had the texts of both times. */
 export function joinedTexts(lists: readonly OverwrittenTexts[]): OverwrittenTexts {
@@ -46,13 +52,19 @@ export function joinedTexts(lists: readonly OverwrittenTexts[]): OverwrittenText
   return all;
 }
 
+/** An event of the journal is one record, of a few megabytes at most; what refers to more rows is not compared. */
+const mostOwners = 20_000;
+
 /** Columns that tell the subject's rows as the journal knows them. */
 export const ownersOf = (owners: readonly OwnerColumn[], hasher: KeyHasher): OwnerHashes[] =>
   owners.map(({ topic, column, through, values }) => ({
     topic,
     column,
     through,
-    hashes: values?.map((value) => hasher.key(topic, { [column]: value })) ?? null,
+    hashes:
+      values && values.length <= mostOwners
+        ? values.map((value) => hasher.key(topic, { [column]: value }))
+        : null,
   }));
 
 /** What of `rows` is not among the known ones. */

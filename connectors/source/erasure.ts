@@ -60,6 +60,8 @@ export interface OwnerColumn {
   readonly through: { readonly topics: readonly string[]; readonly column: string } | null;
   /** The texts that tell the subject, as the Log has them; null where equal values are not always written alike. */
   readonly values: readonly string[] | null;
+  /** True where the subject's rows stay, overwritten. */
+  readonly stays: boolean;
 }
 
 /** What a source holds of a subject. Personal data: for looking, never to be stored. */

@@ -1,3 +1,4 @@
+import type { Headers } from '../log.ts';
 import type { AvroSchema, SchemaRegistry } from './schema-registry.ts';
 import { headerLength, writeHeader } from './wire-format.ts';
 
@@ -21,4 +22,10 @@ export function truncateBytes(schemaId: number): Buffer {
   const framed = Buffer.alloc(headerLength);
   writeHeader(framed, 0, schemaId);
   return framed;
+}
+
+/** Truncate records have their own schema and say so in a header, so they are known without decoding. */
+export function isTruncate(record: { readonly headers: Headers }): boolean {
+  const op = record.headers.op;
+  return op !== undefined && op.length === 1 && (typeof op === 'string' ? op === 't' : op[0] === 0x74);
 }

@@ -5,6 +5,7 @@ import type { Row, Value } from '../../core/value.ts';
 import type { Key, ViewChange } from '../../core/view.ts';
 import { type ReadRow, RowReader } from '../../log/avro/row-reader.ts';
 import type { SchemaRegistry } from '../../log/avro/schema-registry.ts';
+import { isTruncate } from '../../log/avro/truncate-record.ts';
 import type { StoredRecord } from '../../log/log.ts';
 import type { ViewDefinition } from '../view-definition.ts';
 import { checkRow, rowFunctionThrew } from './row-check.ts';
@@ -133,12 +134,6 @@ export class Decoder {
     }
     return made === null ? null : checkRow(made, this.#stored, shape);
   }
-}
-
-/** Truncate records have their own schema and say so in a header, so they are known without decoding. */
-function isTruncate(record: StoredRecord): boolean {
-  const op = record.headers.op;
-  return op !== undefined && op.length === 1 && (typeof op === 'string' ? op === 't' : op[0] === 0x74);
 }
 
 function reader(found: ReadRow | undefined): ReadRow {

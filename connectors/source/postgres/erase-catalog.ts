@@ -10,6 +10,8 @@ export interface EraseColumn {
   readonly type: string;
   /** pg_type.typname, of a domain's base where it is one. */
   readonly base: string;
+  /** False where its collation takes different texts for equal. */
+  readonly bytewise: boolean;
   readonly notNull: boolean;
   readonly generated: boolean;
   /** Part of the topic's key. */
@@ -72,6 +74,7 @@ const tablesQuery = `
      where i.indrelid = c.oid and i.indisprimary and i.indnkeyatts = 1) as "primary",
     (select json_agg(json_build_object(
        'name', a.attname, 'type', format_type(a.atttypid, -1), 'base', coalesce(b.typname, t.typname),
+       'bytewise', coalesce((select l.collisdeterministic from pg_collation l where l.oid = a.attcollation), true),
        'notNull', a.attnotnull, 'generated', a.attgenerated <> '' or a.attidentity = 'a',
        'key', exists (select from pg_index i where i.indrelid = c.oid and a.attnum = any(i.indkey::int2[])
           and case when c.relreplident = 'i' then i.indisreplident else i.indisprimary end),

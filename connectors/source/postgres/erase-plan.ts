@@ -135,7 +135,8 @@ function comparedAs(column: EraseColumn): string {
 const integers = new Set(['int2', 'int4', 'int8']);
 
 /** Other types have equal values that are written in several ways: 1.0 and 1, or texts in any case. */
-const writtenAlike = ({ base }: EraseColumn): boolean => integers.has(base) || plainTexts.has(base);
+const writtenAlike = ({ base, bytewise }: EraseColumn): boolean =>
+  bytewise && (integers.has(base) || plainTexts.has(base));
 const plainTexts = new Set(['oid', 'uuid', 'text', 'varchar', 'name']);
 
 /** The topics that rows of a table may be in. */

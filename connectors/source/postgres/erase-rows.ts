@@ -144,7 +144,7 @@ export function tellFound(
         policy: table.policy.kind,
         keyColumns,
         keys: ofTopic.map((row) => keyTexts(table, row)),
-        ...(table.policy.kind === 'anonymise'
+        ...(table.policy.kind === 'anonymise' && !keepsAll(table)
           ? { overwritten: ofTopic.map((row) => overwrittenTexts(table, row)) }
           : {}),
       });
@@ -161,6 +161,8 @@ function ownersOf(
   found: FoundRows,
   id: string,
 ): OwnerColumn[] {
+  // A table of which nothing is overwritten keeps what it has: it is only there for what refers to it.
+  if (keepsAll(table)) return [];
   return topicsOf(table).map((topic) => ({
     table: table.name,
     topic,
@@ -170,8 +172,12 @@ function ownersOf(
       column: through.table.read[through.index]!.name,
     },
     values: exact ? (through ? valuesOf(found, through) : [id]) : null,
+    stays: table.policy.kind === 'anonymise',
   }));
 }
+
+const keepsAll = ({ policy, overwrite }: PlannedTable): boolean =>
+  policy.kind === 'anonymise' && overwrite.length === 0;
 
 /** Types whose values are in records and views as Postgres writes them. */
 const searchable = new Set(['text', 'varchar', 'bpchar', 'name', 'citext', 'uuid', 'int2', 'int4', 'int8']);

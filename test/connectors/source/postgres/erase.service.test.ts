@@ -70,6 +70,7 @@ test('a subject goes from all its tables with a message in the same transaction,
     column,
     through: null,
     values: ['7'],
+    stays: false,
   });
   expect(owners).toEqual([
     direct('customers', 'id'),
@@ -145,6 +146,34 @@ test('anonymised rows stay with the new values, and only what was overwritten is
     'public.orders': [[], []],
     'public.payments': [[], []],
   });
+});
+
+test('a table of which nothing is overwritten keeps its rows, which are told by nothing but what refers to them', async () => {
+  const kept = subject(customer, { 'public.customers': { email: null }, 'public.orders': {} });
+  const { rows, owners, telling } = await eraser.find(kept, '7');
+  const orders = rows.find((of) => of.table === 'public.orders');
+  expect(orders).toMatchObject({ policy: 'anonymise', keys: [['13'], ['14']] });
+  expect(orders).not.toHaveProperty('overwritten');
+  expect(owners.map((of) => [of.table, of.values])).toEqual([
+    ['public.customers', ['7']],
+    ['public.payments', ['13', '14']],
+  ]);
+  expect(telling).toEqual(['person7@example.org']);
+});
+
+test('where different texts are equal, whose a row was cannot be compared', async () => {
+  await db.client.query(`
+    create collation nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    create table people (mail text collate nocase primary key);
+    create table visits (id int primary key, mail text, price numeric);
+    alter publication shop set (publish = 'insert, update, delete, truncate');
+    insert into people values ('Bob@example.org'); insert into visits values (1, 'Bob@example.org', 1.0)`);
+  const valuesOf = async (...is: string[]) =>
+    (await eraser.find(subject(is), 'bob@example.org')).owners.map((of) => of.values);
+  expect(await valuesOf('public.people.mail', 'public.visits.mail -> public.people')).toEqual([null, null]);
+  expect((await eraser.find(subject(['public.visits.price']), '1')).owners.map((of) => of.values)).toEqual([
+    null,
+  ]);
 });
 
 test('with {random} every row gets a value of its own, so that unique columns can be anonymised for one subject after another', async () => {
