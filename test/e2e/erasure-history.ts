@@ -177,9 +177,14 @@ export class History {
     const track = step.track ? ['--track'] : [];
     const eraser = this.#project.start(['--json', 'erase', 'customer', ...ids, ...track, '--wait']);
     const deleted = step.track ? this.#deleteTracked(ids.map(Number), stop.signal) : null;
+    // What is written when rows were found is found as well: without an end tracking would never see one.
+    const left = new Map(step.meanwhile.map((one) => [one, 2]));
     const acted = this.#follow(before, stop.signal, async (event) => {
-      for (const { at, write } of step.meanwhile)
-        if (at === event.type) await this.#shop.write(write, Number(ids[0]));
+      for (const one of step.meanwhile)
+        if (one.at === event.type && (left.get(one) ?? 0) > 0) {
+          left.set(one, left.get(one)! - 1);
+          await this.#shop.write(one.write, Number(ids[0]));
+        }
       if (killed || step.kill?.at !== event.type) return;
       killed = true;
       await wait(step.kill.after);
