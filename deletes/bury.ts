@@ -4,7 +4,7 @@ import { isTruncate } from '../log/avro/truncate-record.ts';
 import type { Log, LogRecord, RecordBatch } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
 import { ofDeadIn, type TopicToLookAt } from './look-log.ts';
-import type { Tracer } from './target.ts';
+import type { Tracer } from './tracer.ts';
 
 /** What came while a topic was read is read as well, before anything is appended. */
 const catchUps = 2;

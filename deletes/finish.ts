@@ -26,9 +26,10 @@ import { patiently } from './patience.ts';
 import { type Place, placeId, remembered, sameStates, settled } from './place.ts';
 import { settleRounds } from './rounds.ts';
 import { keyPlaces, shredKeys } from './shredding-place.ts';
-import { type KnownValues, type Target, Tracer, targetOf } from './target.ts';
+import { type KnownValues, type Target, targetOf } from './target.ts';
 import { recoverTopicDeletes } from './topic-deletes.ts';
 import { requestPlaces, waitsForRetention } from './topic-places.ts';
+import { Tracer } from './tracer.ts';
 
 export interface FinishParts extends LookParts {
   readonly journal: Journal;

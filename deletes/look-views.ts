@@ -1,8 +1,9 @@
 import type { Generation } from '../connectors/sink/view-store.ts';
 import type { Row } from '../core/value.ts';
 import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
-import { add, count, type Look, none } from './look-log.ts';
-import type { Tracer } from './target.ts';
+import { count } from './look-log.ts';
+import type { Tracer } from './tracer.ts';
+import { add, type Look, none } from './verdict.ts';
 
 export const generationName = (store: string, view: string, generation: number): string =>
   `${store}/${view} g${generation}`;

@@ -6,11 +6,13 @@ import type { StoreOf } from '../materializer/generations/progress.ts';
 import { concerned } from './applied.ts';
 import type { KeyHasher } from './key-hash.ts';
 import { searchFiles } from './look-files.ts';
-import { type Look, lookAtTopic, placeOf, type TopicToLookAt, tombstonesRemain } from './look-log.ts';
+import { lookAtTopic, type TopicToLookAt } from './look-log.ts';
 import { generationName, lookAtGeneration } from './look-views.ts';
 import { type Place, type PlaceState, placeId } from './place.ts';
-import { type Target, Tracer } from './target.ts';
+import type { Target } from './target.ts';
 import { uncompacted } from './topic-places.ts';
+import { Tracer } from './tracer.ts';
+import { type Look, placeOf, tombstonesRemain } from './verdict.ts';
 
 export interface LookParts {
   readonly log: Log;

@@ -3,7 +3,8 @@ import type { OverwrittenText } from '../../connectors/source/erasure.ts';
 import type { Row, Value } from '../../core/value.ts';
 import type { OwnedBefore } from '../../deletes/journal.ts';
 import { KeyHasher } from '../../deletes/key-hash.ts';
-import { type Target, Tracer } from '../../deletes/target.ts';
+import type { Target } from '../../deletes/target.ts';
+import { Tracer } from '../../deletes/tracer.ts';
 import type { Headers } from '../../log/log.ts';
 
 const hasher = new KeyHasher(Buffer.from('secret'));
