@@ -3,7 +3,7 @@ import { openKafkaLog } from '../../../log/kafka/kafka-log.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 
 /** The broker is behind its own word for milliseconds only: with these numbers most runs meet that. */
-const rounds = 4;
+const rounds = 2;
 const atOnce = 12;
 const partitions = 32;
 
