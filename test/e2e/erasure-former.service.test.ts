@@ -3,37 +3,36 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { InsideoutError } from '../../core/errors.ts';
-import type { StoredRecord } from '../../log/log.ts';
 import { readDeadLetters, writeDeadLetters } from '../../materializer/apply/dead-letters.ts';
-import { decodeAvro } from '../support/avro-decode.ts';
-import { type LoggedRecord, recordsOf } from '../support/capture.ts';
+import type { LoggedRecord } from '../support/capture.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
-import { type ErasureProject, erasureProject, filesWith, type Place, poison } from './erasure-project.ts';
+import {
+  type ErasureProject,
+  erasureProject,
+  filesWith,
+  type Place,
+  placeOf,
+  poison,
+  recordOf,
+} from './erasure-project.ts';
 
 const slow = { timeout: 180_000 };
 /** Texts that no unique column has: nothing but keys and owners tells whose they are. */
 const order = 'deliver to the back door, 7310013';
 const author = `Person ${poison}`;
 
-type Stored = LoggedRecord & StoredRecord;
-
-/** The newest record of a table with this row. */
-async function recordOf(project: ErasureProject, table: string, id: number): Promise<Stored> {
-  const log = await project.openLog();
-  try {
-    for (const record of (await recordsOf(log, project.topic(table))).reverse())
-      if (record.value && Number((await decodeAvro(log.schemas, record.value)).id) === id)
-        return record as Stored;
-  } finally {
-    await log.close();
-  }
-  throw new Error('there is no such record');
+/** A project whose daemon has caught up. */
+async function running() {
+  const project = await erasureProject();
+  const daemon = project.up();
+  await project.caughtUp();
+  return { project, daemon, ...project };
 }
 
 /** A letter as a view that could not take the record would have left. */
-async function setAside(project: ErasureProject, table: string, record: Stored): Promise<void> {
+async function setAside(project: ErasureProject, table: string, record: LoggedRecord): Promise<void> {
   const log = await project.openLog();
   await writeDeadLetters(log, [
     {
@@ -58,9 +57,6 @@ async function letters(project: ErasureProject, table: string): Promise<number> 
   }
 }
 
-const stateOf = (places: readonly Place[], kind: string, name: string) =>
-  places.find((place) => place.kind === kind && place.name.includes(name));
-
 async function erased(project: ErasureProject, ...more: string[]) {
   const { code, answer, output } = await project.ask('erase', 'customer', String(poison), ...more);
   expect([code, output]).toEqual([0, expect.stringContaining('"phase"')]);
@@ -71,10 +67,7 @@ test(
   'what the application deleted just before is erased from the Log too, with what referred to it',
   slow,
   async () => {
-    const project = await erasureProject();
-    const { db, folder, topic } = project;
-    project.up();
-    await project.caughtUp();
+    const { project, db, folder, topic } = await running();
     const [first, second] = [poison * 2, poison * 2 + 1];
     // Only the order that it was of, which is gone as well, tells whose it was.
     await setAside(project, 'payments', await recordOf(project, 'payments', poison));
@@ -95,11 +88,11 @@ test(
     expect(Object.keys(erasure.rows).sort()).toEqual(['public.customers', 'public.reviews']);
     const { places } = erasure.certificate.body;
     for (const table of ['customers', 'orders', 'payments', 'reviews'])
-      expect(stateOf(places, 'topic', topic(table))).toMatchObject({ state: 'verified' });
+      expect(placeOf(places, 'topic', topic(table))).toMatchObject({ state: 'verified' });
     for (const view of ['orders', 'payments'])
-      expect(stateOf(places, 'generation', `${view}_local`)).toMatchObject({ state: 'verified' });
+      expect(placeOf(places, 'generation', `local/${view}_local g1`)).toMatchObject({ state: 'verified' });
     // Of the letter that is left nothing says whose it was: the order that it names may be forgotten.
-    expect(stateOf(places, 'dead letters', topic('payments'))).toMatchObject({
+    expect(placeOf(places, 'dead letters', `${topic('payments')}.dlq`)).toMatchObject({
       state: 'unverifiable',
       reason: expect.stringContaining('nothing in them says whose they were'),
     });
@@ -114,10 +107,7 @@ test(
   'dead letters of before are found by whose their row was, and by the key of what was overwritten',
   slow,
   async () => {
-    const project = await erasureProject();
-    const { db, folder, topic } = project;
-    const daemon = project.up();
-    await project.caughtUp();
+    const { project, daemon, db, folder, topic } = await running();
     const moved = poison * 2 + 1;
     await db.client.query(`update orders set note = '${order}' where id = ${moved}`);
     await db.client.query(
@@ -141,13 +131,16 @@ test(
     });
     expect([await letters(project, 'orders'), await letters(project, 'reviews')]).toEqual([1, 1]);
     for (const table of ['orders', 'reviews'])
-      for (const kind of ['topic', 'dead letters'])
-        expect([table, kind, stateOf(certificate.body.places, kind, topic(table))]).toEqual([
+      for (const [kind, name] of [
+        ['topic', topic(table)],
+        ['dead letters', `${topic(table)}.dlq`],
+      ] as const)
+        expect([table, kind, placeOf(certificate.body.places, kind, name)]).toEqual([
           table,
           kind,
           expect.objectContaining({ state: 'verified' }),
         ]);
-    expect(stateOf(certificate.body.places, 'generation', 'reviews_local')).toMatchObject({
+    expect(placeOf(certificate.body.places, 'generation', 'local/reviews_local g1')).toMatchObject({
       state: 'unverifiable',
     });
     expect(await daemon.end('SIGTERM')).toBe(0);
@@ -159,10 +152,7 @@ test(
   'rows that a TRUNCATE deleted before are erased from the Log, and those that came since stay',
   slow,
   async () => {
-    const project = await erasureProject();
-    const { db, folder, topic } = project;
-    project.up();
-    await project.caughtUp();
+    const { project, db, folder, topic } = await running();
     await db.client.query(`update orders set note = '${order}' where customer_id = ${poison}`);
     await project.caughtUp();
     await db.client.query(`truncate orders, payments;
@@ -171,11 +161,11 @@ test(
     expect(filesWith(folder, [order]).length).toBeGreaterThan(0);
     const erasure = await erased(project, '--wait');
     expect(erasure.phase).toBe('completed');
-    expect(stateOf(erasure.certificate.body.places, 'topic', topic('orders'))).toMatchObject({
+    expect(placeOf(erasure.certificate.body.places, 'topic', topic('orders'))).toMatchObject({
       state: 'verified',
     });
     // Payments of others went as well, and of none the order is there that would tell whose it was.
-    expect(stateOf(erasure.certificate.body.places, 'topic', topic('payments'))).toMatchObject({
+    expect(placeOf(erasure.certificate.body.places, 'topic', topic('payments'))).toMatchObject({
       state: 'unverifiable',
       reason: expect.stringContaining('TRUNCATE'),
     });
@@ -189,9 +179,7 @@ test(
   'an older record of an overwritten row is in no view when it comes once more, and verify tells where it is',
   slow,
   async () => {
-    const project = await erasureProject();
-    project.up();
-    await project.caughtUp();
+    const { project } = await running();
     const before = await recordOf(project, 'reviews', poison);
     expect((await erased(project, '--wait')).phase).toBe('completed');
     expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody' });
@@ -206,7 +194,7 @@ test(
     expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody' });
     const told = await project.ask('erasure', 'verify');
     expect([told.code, told.answer[0].ok]).toEqual([3, false]);
-    expect(stateOf(told.answer[0].places, 'topic', project.topic('reviews'))).toMatchObject({
+    expect(placeOf(told.answer[0].places, 'topic', project.topic('reviews'))).toMatchObject({
       state: 'applied',
     });
 

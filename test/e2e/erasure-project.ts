@@ -9,6 +9,8 @@ import type { ViewShape } from '../../core/view.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { Log } from '../../log/log.ts';
 import { stackFolder } from '../../stack/folders.ts';
+import { decodeAvro } from '../support/avro-decode.ts';
+import { type LoggedRecord, recordsOf } from '../support/capture.ts';
 import { type RunningCli, startCli } from '../support/cli.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -317,6 +319,26 @@ export function segmentsWith(source: string, values: readonly string[]): string[
     filesWith(join(logs, name), values),
   );
 }
+
+/** The newest record of a table that holds this row, as it stands in the Log. */
+export async function recordOf(
+  project: Pick<ErasureProject, 'openLog' | 'topic'>,
+  table: string,
+  id: number,
+): Promise<LoggedRecord> {
+  const log = await project.openLog();
+  try {
+    for (const record of (await recordsOf(log, project.topic(table))).reverse())
+      if (record.value && Number((await decodeAvro(log.schemas, record.value)).id) === id) return record;
+  } finally {
+    await log.close();
+  }
+  throw new Error('there is no such record');
+}
+
+/** One place of a list. */
+export const placeOf = (places: readonly Place[], kind: string, name: string): Place | undefined =>
+  places.find((place) => place.kind === kind && place.name === name);
 
 /** The places of a certificate that say verified. */
 export const verified = (places: readonly Place[]): string[] =>

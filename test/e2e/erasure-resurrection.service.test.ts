@@ -2,8 +2,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
-import { decodeAvro } from '../support/avro-decode.ts';
-import { type LoggedRecord, recordsOf } from '../support/capture.ts';
+import type { LoggedRecord } from '../support/capture.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   type ErasureProject,
@@ -11,22 +10,11 @@ import {
   filesWith,
   insert,
   poison,
+  recordOf,
   valuesOf,
 } from './erasure-project.ts';
 
 const customerViews = ['customer', 'copy', 'picky'] as const;
-
-/** The record of a customer's row, as it stands in the Log. */
-async function recordOf(project: ErasureProject, id: number): Promise<LoggedRecord> {
-  const log = await project.openLog();
-  try {
-    for (const record of await recordsOf(log, project.topic('customers')))
-      if (record.value && Number((await decodeAvro(log.schemas, record.value)).id) === id) return record;
-  } finally {
-    await log.close();
-  }
-  throw new Error('there is no such record');
-}
 
 async function append(project: ErasureProject, { key, value, partition }: LoggedRecord): Promise<void> {
   const log = await project.openLog();
@@ -82,7 +70,7 @@ test('a dead letter or a late duplicate that is appended again is in no view and
   const project = await erasureProject();
   project.up();
   await project.caughtUp();
-  const records = [await recordOf(project, poison), await recordOf(project, 7)];
+  const records = [await recordOf(project, 'customers', poison), await recordOf(project, 'customers', 7)];
   await erased(project, poison);
   await erased(project, 7);
   for (const record of records) await append(project, record);

@@ -12,6 +12,7 @@ import {
   erasureProject,
   filesWith,
   type Place,
+  placeOf,
   poison,
   segmentsWith,
   type ViewName,
@@ -57,7 +58,7 @@ test('erased on Kafka, Redis, SQLite and Cassandra, a subject is in no topic and
   const erased = await project.ask('erase', 'customer', String(poison), '--wait');
   expect([erased.code, erased.output]).toEqual([0, expect.stringContaining('"completed"')]);
   const places: Place[] = erased.answer[0].certificate.body.places;
-  const stateOf = (kind: string, of: string) => places.find((p) => p.kind === kind && p.name === of);
+  const stateOf = (kind: string, of: string) => placeOf(places, kind, of);
   for (const store of stores)
     for (const view of ['customer', 'copy', 'payments', 'picky', 'orders', 'reviews'] as ViewName[]) {
       expect(stateOf('generation', `${store}/${view}_${store} g1`)).toMatchObject({ state: 'verified' });

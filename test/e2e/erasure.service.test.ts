@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { recordsOf } from '../support/capture.ts';
 import { eventually } from '../support/eventually.ts';
-import { erasureProject, filesWith, insert, type Place, poison, valuesOf } from './erasure-project.ts';
+import { erasureProject, filesWith, insert, placeOf, poison, valuesOf } from './erasure-project.ts';
 
 test('erased on the embedded Log and SQLite, a subject is in no file, every place says how that is known, and the certificate verifies', {
   timeout: 180_000,
@@ -84,8 +84,6 @@ test('where a command saw a value that it could not remove, a daemon that does n
   await project.caughtUp();
   const waited = await project.ask('erase', 'customer', String(poison), '--wait');
   const [seen] = waited.answer;
-  const stateOf = (places: Place[], kind: string, name: string) =>
-    places.find((place) => place.kind === kind && place.name === name);
   const where = [
     ['topic', `${source}.public.orders`],
     ['generation', 'local/orders_local g1'],
@@ -94,7 +92,7 @@ test('where a command saw a value that it could not remove, a daemon that does n
   ] as const;
   expect([waited.code, seen.phase]).toEqual([1, 'passed']);
   for (const [kind, name] of where)
-    expect(stateOf(seen.places, kind, name)).toMatchObject({ state: 'applied' });
+    expect(placeOf(seen.places, kind, name)).toMatchObject({ state: 'applied' });
 
   const finished = await eventually('the daemon finishes it', async () => {
     const { answer } = await project.ask('erasure', 'show', seen.id);
@@ -103,12 +101,12 @@ test('where a command saw a value that it could not remove, a daemon that does n
   const { places } = finished.certificate.body;
   const verified = await project.ask('erasure', 'verify');
   for (const [kind, name] of where)
-    for (const found of [stateOf(places, kind, name), stateOf(verified.answer[0].places, kind, name)])
+    for (const found of [placeOf(places, kind, name), placeOf(verified.answer[0].places, kind, name)])
       expect(found).toMatchObject({
         state: 'unverifiable',
         reason: expect.stringContaining('A value of the subject was seen here at '),
       });
-  expect(stateOf(places, 'topic', `${source}.public.payments`)).toMatchObject({ state: 'verified' });
+  expect(placeOf(places, 'topic', `${source}.public.payments`)).toMatchObject({ state: 'verified' });
   expect(await daemon.end('SIGTERM')).toBe(0);
 });
 
