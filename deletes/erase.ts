@@ -7,8 +7,8 @@ import { settleRounds } from './rounds.ts';
 import { shredSubject } from './shredding.ts';
 import { shredHash } from './shredding-place.ts';
 import type { Subject } from './subject.ts';
-import type { KnownValues, OverwrittenTexts } from './target.ts';
-import { beyond, joinedTexts, noted, ownersOf, SeenRows, textsOf } from './tracked-rows.ts';
+import { joinedValues, type KnownValues, nothingKnown } from './target.ts';
+import { beyond, noted, ownersOf, SeenRows, textsOf } from './tracked-rows.ts';
 
 export interface RequestParts {
   readonly journal: Journal;
@@ -35,24 +35,21 @@ export interface Begun {
 export async function requestErasure(subject: Subject, id: string, parts: RequestParts): Promise<Begun> {
   const { journal, eraser, hasher } = parts;
   const erasure = await request(subject, { id: (await eraser.find(subject, id)).id, deletes: true }, parts);
-  const telling = new Set<string>();
-  const texts: OverwrittenTexts[] = [];
+  let known = nothingKnown;
   for (;;) {
     const erased = await eraser.erase(subject, id, {
       id: erasure,
       beforeCommit: async ({ rows, owners }, round) => {
-        const known = { rows: noted(rows, hasher), owners: ownersOf(owners, hasher) };
-        await journal.record({ type: 'found', erasure, ...known, round });
+        const found = { rows: noted(rows, hasher), owners: ownersOf(owners, hasher) };
+        await journal.record({ type: 'found', erasure, ...found, round });
       },
     });
-    for (const value of erased.telling) telling.add(value);
-    texts.push(textsOf(erased.rows, hasher));
+    known = joinedValues(known, { telling: erased.telling, texts: textsOf(erased.rows, hasher) });
     await committed(erasure, erased.barrier, journal);
     // Where it was begun as a tracked one.
     const { settled } = await settleTracked(subject, id, { erasure, seen: new SeenRows(hasher) }, parts);
     if (settled) break;
   }
-  const known = { telling: [...telling], texts: joinedTexts(texts) };
   return { erasure: journal.state.erasures.get(erasure)!, known };
 }
 
@@ -83,7 +80,7 @@ export async function trackErasure(
     if (followed.settled) break;
     left = followed.left;
   }
-  const known = { telling: [...telling], texts: new Map() };
+  const known = { ...nothingKnown, telling: [...telling] };
   return { erasure: journal.state.erasures.get(erasure)!, known };
 }
 

@@ -6,6 +6,7 @@ import type { Log } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
 import { accepted } from './accepted.ts';
 import type { ErasedKeys, Erasure, Journal, OwnedBefore, OwnerHashes } from './journal.ts';
+import { hashesByTopic } from './journal-fold.ts';
 import type { KeyHasher } from './key-hash.ts';
 
 export interface FormerParts {
@@ -18,9 +19,9 @@ export interface FormerParts {
 /**
  * Finds rows that were a subject's and that its database had no more when it was erased, as an order that the
  * application deleted a minute before: by their older records, which tell the subject in a column, and behind which
- * there is a delete or a TRUNCATE. Their keys are written down before a compaction takes these records away, so that view topics
- * and dead letters can be looked through for them. Once for each barrier; reads every topic of the subject's tables
- * from beginning to end, what is referred to before what refers to it. False when rows of one of them were deleted
+ * there is a delete or a TRUNCATE. Their keys are written down before a compaction takes these records away, so that
+ * view topics and dead letters can be looked through for them. Once for each barrier; reads every topic of the
+ * subject's tables from beginning to end, what is referred to before what refers to it. False when rows of one of them were deleted
  * once more meanwhile: then nothing may be compacted before these have passed, and are searched for, too.
  */
 export async function findFormer(erasures: readonly Erasure[], parts: FormerParts): Promise<boolean> {
@@ -88,7 +89,7 @@ class Search {
       hashes: of.hashes && new Set(of.hashes),
       fresh: new Set(),
     }));
-    this.#erased = new Map(erasure.keys.map(({ topic, hashes }) => [topic, new Set(hashes)]));
+    this.#erased = hashesByTopic(erasure.keys);
   }
 
   /** A row that was the subject's and is deleted; what refers to it was the subject's as well. */
@@ -139,17 +140,18 @@ async function searchTopic(topic: string, searches: readonly Search[], parts: Fo
   const index = indexOf(topic, searches);
   if (index.size === 0 || !(await log.partitions([topic])).has(topic)) return;
   const reader = new AnyReader(log.schemas);
-  const candidates = new Map<string, Candidate>();
-  for await (const { partition, records } of readToEnd(log, [topic], { signal }))
+  const candidates = new Map<number, Map<string, Candidate>>();
+  for await (const { partition, records } of readToEnd(log, [topic], { signal })) {
+    const inPartition = candidates.get(partition) ?? new Map<string, Candidate>();
+    candidates.set(partition, inPartition);
     for (const { key, value, headers } of records) {
       if (!key) continue;
       if (isTruncate({ headers })) {
-        for (const [id, candidate] of candidates)
-          if (id.startsWith(`${partition}/`)) candidate.deleted = true;
+        for (const candidate of inPartition.values()) candidate.deleted = true;
         continue;
       }
-      const id = `${partition}/${key.toString('latin1')}`;
-      const known = candidates.get(id);
+      const bytes = key.toString('latin1');
+      const known = inPartition.get(bytes);
       if (known) known.deleted = value === null;
       const row = value && (await reader.read(value));
       if (!row) continue;
@@ -158,15 +160,16 @@ async function searchTopic(topic: string, searches: readonly Search[], parts: Fo
         if (of === null || of === undefined) continue;
         for (const { search, point } of owners.get(hasher.key(topic, { [column]: of })) ?? []) {
           if (!isBefore(headers, point)) continue;
-          const candidate = candidates.get(id) ?? { rows: new Map<Search, Row>(), deleted: false };
-          candidates.set(id, candidate);
+          const candidate = inPartition.get(bytes) ?? { rows: new Map<Search, Row>(), deleted: false };
+          inPartition.set(bytes, candidate);
           candidate.rows.set(search, row);
         }
       }
     }
-  for (const [id, { rows, deleted }] of candidates) {
+  }
+  for (const [bytes, { rows, deleted }] of [...candidates.values()].flatMap((of) => [...of])) {
     if (!deleted) continue;
-    const key = await reader.read(Buffer.from(id.slice(id.indexOf('/') + 1), 'latin1'));
+    const key = await reader.read(Buffer.from(bytes, 'latin1'));
     if (key) for (const [search, row] of rows) search.add(topic, hasher.key(topic, key), row, hasher);
   }
 }

@@ -2,7 +2,7 @@ import { isBefore, laterPoint, type SourcePoint } from '../connectors/source/poi
 import type { Checkpoint } from '../core/position.ts';
 import type { Row } from '../core/value.ts';
 import type { Headers } from '../log/log.ts';
-import type { ErasedRows } from '../materializer/apply/erased.ts';
+import type { ErasedRows, Refusal } from '../materializer/apply/erased.ts';
 import type { Erasure, JournalState, OverwrittenKeys } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
 
@@ -36,10 +36,12 @@ export class ErasureGuard implements ErasedRows {
     return this.#hashes.get(topic)?.has(this.#hasher().key(topic, key)) ?? false;
   }
 
-  stale(topic: string, key: Row, headers: Headers): boolean {
-    this.#follow();
-    const point = this.#points.get(topic)?.get(this.#hasher().key(topic, key));
-    return point !== undefined && isBefore(headers, point);
+  refusal(topic: string, key: Row, headers: Headers): Refusal | null {
+    if (this.none(topic)) return null;
+    const hash = this.#hasher().key(topic, key);
+    if (this.#hashes.get(topic)?.has(hash)) return 'erased';
+    const point = this.#points.get(topic)?.get(hash);
+    return point && isBefore(headers, point) ? 'stale' : null;
   }
 
   ends(topic: string): Checkpoint {

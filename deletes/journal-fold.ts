@@ -271,6 +271,10 @@ function beyond({ chain, breaks }: JournalState, certificate: Certificate): bool
 /** Rows of it may be gone or not: until that is known nothing is certified. */
 export const unsettled = ({ rounds, tracked }: Erasure): boolean => rounds.length > 0 || tracked !== null;
 
+/** Topics are in the list once. */
+export const hashesByTopic = (keys: readonly ErasedKeys[]): Map<string, Set<string>> =>
+  new Map(keys.map(({ topic, hashes }) => [topic, new Set(hashes)]));
+
 function merged(...lists: readonly (readonly ErasedKeys[])[]): ErasedKeys[] {
   const all = new Map<string, Set<string>>();
   for (const { topic, hashes } of lists.flat()) {
@@ -324,6 +328,6 @@ function withoutOwners(owners: readonly OwnerHashes[], others: readonly OwnerHas
  * else's now tell whose it was.
  */
 function without(rows: readonly NotedRows[], keys: readonly ErasedKeys[]): NotedRows[] {
-  const other = new Map(merged(keys).map(({ topic, hashes }) => [topic, new Set(hashes)]));
+  const other = hashesByTopic(merged(keys));
   return rows.map((of) => ({ ...of, hashes: of.hashes.filter((hash) => !other.get(of.topic)?.has(hash)) }));
 }

@@ -56,7 +56,7 @@ export async function lookAtTopic(
         if (!key) continue;
         newestKey = key;
         for (const value of tracer.valuesIn(key)) names.add(value);
-        for (const erasure of tracer.ofValues(key)) named.set(erasure, (named.get(erasure) ?? 0) + 1);
+        add(tracer.ofValues(key), named);
         continue;
       }
       alive.set(batch.partition, (alive.get(batch.partition) ?? 0) + 1);
@@ -116,7 +116,7 @@ interface RecordTraces extends Traces {
 
 /** Counts a record or row for each erasure that it is a trace of. */
 export function count({ byKey, byValue }: Traces, traces: Map<string, number>, valued: Set<string>): void {
-  for (const erasure of new Set([...byKey, ...byValue])) traces.set(erasure, (traces.get(erasure) ?? 0) + 1);
+  add(new Set([...byKey, ...byValue]), traces);
   for (const erasure of byValue) if (!byKey.includes(erasure)) valued.add(erasure);
 }
 

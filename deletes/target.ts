@@ -3,6 +3,7 @@ import type { SourcePoint } from '../connectors/source/point.ts';
 import type { Row } from '../core/value.ts';
 import type { Headers } from '../log/log.ts';
 import type { Erasure, OverwrittenKeys, OwnedBefore } from './journal.ts';
+import { hashesByTopic } from './journal-fold.ts';
 
 /** Texts that rows had before they were overwritten, by topic and by the hash of the row's key: see `SubjectRows`. */
 export type OverwrittenTexts = ReadonlyMap<string, ReadonlyMap<string, readonly OverwrittenText[] | null>>;
@@ -15,6 +16,27 @@ export interface KnownValues {
 }
 
 export const nothingKnown: KnownValues = { telling: [], texts: new Map() };
+
+/** What is known after the same subject was erased twice by one process. */
+export const joinedValues = (some: KnownValues, more: KnownValues): KnownValues => ({
+  telling: [...new Set([...some.telling, ...more.telling])],
+  texts: joinedTexts([some.texts, more.texts]),
+});
+
+/** All of them: a row that was overwritten twice had the texts of both times. */
+function joinedTexts(lists: readonly OverwrittenTexts[]): OverwrittenTexts {
+  const all = new Map<string, Map<string, readonly OverwrittenText[] | null>>();
+  for (const list of lists)
+    for (const [topic, rows] of list) {
+      const ofTopic = all.get(topic) ?? new Map();
+      all.set(topic, ofTopic);
+      for (const [hash, texts] of rows) {
+        const before = ofTopic.get(hash);
+        ofTopic.set(hash, before === null || texts === null ? null : [...(before ?? []), ...texts]);
+      }
+    }
+  return all;
+}
 
 /** What is looked for of one erasure. */
 export interface Target extends KnownValues {
@@ -32,19 +54,7 @@ export interface Target extends KnownValues {
 
 export function targetOf(erasure: Erasure, known: KnownValues = nothingKnown): Target {
   const { id, keys, overwritten, former, owners, point } = erasure;
-  const byTopic = (lists: Erasure['keys']) =>
-    new Map(lists.map(({ topic, hashes }) => [topic, new Set(hashes)]));
-  const { telling, texts } = known;
-  return {
-    erasure: id,
-    keys: byTopic(keys),
-    former,
-    overwritten,
-    owners,
-    point,
-    telling,
-    texts,
-  };
+  return { erasure: id, keys: hashesByTopic(keys), overwritten, former, owners, point, ...known };
 }
 
 /** A record as it is looked at: its key, and its row where that has the columns of the table, by the origin's names. */

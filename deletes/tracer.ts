@@ -2,6 +2,7 @@ import type { OverwrittenText } from '../connectors/source/erasure.ts';
 import { isBefore, type SourcePoint } from '../connectors/source/point.ts';
 import type { Row, Value } from '../core/value.ts';
 import type { Headers } from '../log/log.ts';
+import type { OverwrittenKeys } from './journal.ts';
 import { type KeyHasher, keyText } from './key-hash.ts';
 import type { Earlier, LookedAt, RowTraces, Sought, Target } from './target.ts';
 
@@ -29,32 +30,17 @@ export class Tracer {
 
   #add({ erasure, keys, former, overwritten, owners, telling }: Target): void {
     for (const [topic, hashes] of keys) {
-      const ofTopic = getOr(this.#byKey, topic, () => new Map<string, string[]>());
+      const ofTopic = within(this.#byKey, topic);
       for (const hash of hashes) push(ofTopic, hash, erasure);
     }
-    for (const { topic, hashes, point } of overwritten)
-      for (const hash of hashes)
-        push(
-          getOr(this.#earlier, topic, () => new Map()),
-          hash,
-          { erasure, point },
-        );
-    for (const { topic, hashes, point } of former)
-      for (const hash of hashes) {
-        push(
-          getOr(this.#former, topic, () => new Map()),
-          hash,
-          { erasure, point },
-        );
-        push(
-          getOr(this.#earlier, topic, () => new Map()),
-          hash,
-          { erasure, point },
-        );
-      }
+    const before = (index: Map<string, Map<string, Before[]>>, lists: readonly OverwrittenKeys[]) => {
+      for (const { topic, hashes, point } of lists)
+        for (const hash of hashes) push(within(index, topic), hash, { erasure, point });
+    };
+    before(this.#earlier, [...overwritten, ...former]);
+    before(this.#former, former);
     for (const { topic, column, hashes, point, former } of owners) {
-      const columns = getOr(this.#owners, topic, () => new Map<string, Map<string, Owned[]>>());
-      const ofColumn = getOr(columns, column, () => new Map<string, Owned[]>());
+      const ofColumn = within(within(this.#owners, topic), column);
       for (const hash of hashes ?? []) push(ofColumn, hash, { erasure, point, orphan: former });
     }
     for (const value of telling) {
@@ -244,12 +230,11 @@ interface Owned extends Before {
 
 const noEarlier: Earlier = { found: [], orphans: [] };
 
-function getOr<T>(map: Map<string, T>, key: string, make: () => T): T {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
+/** The map under this key, made when there is none. */
+function within<T>(maps: Map<string, Map<string, T>>, key: string): Map<string, T> {
+  const known = maps.get(key) ?? new Map<string, T>();
+  maps.set(key, known);
+  return known;
 }
 
 function push<T>(lists: Map<string, T[]>, key: string, value: T): void {

@@ -1,12 +1,7 @@
-import type {
-  FollowRequest,
-  OverwrittenText,
-  OwnerColumn,
-  SubjectRows,
-} from '../connectors/source/erasure.ts';
+import type { FollowRequest, OwnerColumn, SubjectRows } from '../connectors/source/erasure.ts';
 import type { Erasure, NotedRows, OwnerHashes } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
-import type { KnownValues, OverwrittenTexts } from './target.ts';
+import type { OverwrittenTexts } from './target.ts';
 
 /** Rows as the journal knows them. */
 export function noted(rows: readonly SubjectRows[], hasher: KeyHasher): NotedRows[] {
@@ -29,27 +24,6 @@ export function textsOf(rows: readonly SubjectRows[], hasher: KeyHasher): Overwr
         new Map(of.keys.map((key, i) => [hashOf(of, key, hasher), of.overwritten?.[i] ?? null])),
       ]),
   );
-}
-
-/** What is known after the same subject was erased twice by one process. */
-export const joinedValues = (some: KnownValues, more: KnownValues): KnownValues => ({
-  telling: [...new Set([...some.telling, ...more.telling])],
-  texts: joinedTexts([some.texts, more.texts]),
-});
-
-/** All of them: a row that was overwritten twice had the texts of both times. */
-export function joinedTexts(lists: readonly OverwrittenTexts[]): OverwrittenTexts {
-  const all = new Map<string, Map<string, readonly OverwrittenText[] | null>>();
-  for (const list of lists)
-    for (const [topic, rows] of list) {
-      const ofTopic = all.get(topic) ?? new Map();
-      all.set(topic, ofTopic);
-      for (const [hash, texts] of rows) {
-        const before = ofTopic.get(hash);
-        ofTopic.set(hash, before === null || texts === null ? null : [...(before ?? []), ...texts]);
-      }
-    }
-  return all;
 }
 
 /** An event of the journal is one record, of a few megabytes at most; what refers to more rows is not compared. */

@@ -38,7 +38,8 @@ export interface Doubts {
 
 export const none: ReadonlyMap<string, number> = new Map();
 
-export function add(erasures: readonly string[], counts: Map<string, number>): void {
+/** Counts one for each of the erasures. */
+export function add(erasures: Iterable<string>, counts: Map<string, number>): void {
   for (const erasure of erasures) counts.set(erasure, (counts.get(erasure) ?? 0) + 1);
 }
 

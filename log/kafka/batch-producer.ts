@@ -56,8 +56,13 @@ export class BatchProducer {
    * first of a partition, so the first request of each has to be confirmed before the next one is sent.
    */
   mayFollow({ partitions }: Request): boolean {
-    for (const key of partitions.keys()) if (!this.#confirmed.has(key)) return false;
+    for (const key of partitions.keys()) if (!this.hasWritten(key)) return false;
     return true;
+  }
+
+  /** True when a request with records of this partition is confirmed. */
+  hasWritten(key: PartitionKey): boolean {
+    return this.#confirmed.has(key);
   }
 
   /** Reads the metadata of topics that it was not given records for yet. */

@@ -27,8 +27,6 @@ interface FencedParts extends Pick<AppenderParts, 'compression' | 'limits'> {
 export class KafkaFencedWriter implements FencedWriter {
   readonly #parts: FencedParts;
   readonly #producer: BatchProducer;
-  /** Partitions whose leaders have answered. */
-  readonly #led = new Set<PartitionKey>();
   #writing: Promise<void> | null = null;
   #failed: InsideoutError | null = null;
 
@@ -110,8 +108,8 @@ export class KafkaFencedWriter implements FencedWriter {
     const { cluster } = this.#parts;
     const missing = new Map<string, Set<number>>();
     for (const [topic, numbers] of partitions) {
-      const unknown = [...numbers].filter((number) => !this.#led.has(partitionKey(topic, number)));
-      if (unknown.length > 0) missing.set(topic, new Set(unknown));
+      const fresh = [...numbers].filter((number) => !this.#producer.hasWritten(partitionKey(topic, number)));
+      if (fresh.length > 0) missing.set(topic, new Set(fresh));
     }
     if (missing.size === 0) return;
     await pRetry(() => committedEnds(cluster, missing), {
@@ -121,8 +119,6 @@ export class KafkaFencedWriter implements FencedWriter {
       shouldRetry: ({ error }) => isLeaderComing(error),
       onFailedAttempt: () => cluster.refreshMetadata(),
     });
-    for (const [topic, numbers] of missing)
-      for (const number of numbers) this.#led.add(partitionKey(topic, number));
   }
 
   /**

@@ -14,13 +14,16 @@ export interface ErasedRows {
   /** `key` has the topic's own column names. */
   has(topic: string, key: Row): boolean;
   /**
-   * True of a record of a row that was overwritten, or that was erased without being kept out, when it is of before:
-   * it tells what nobody is to know any more, and the row as it is now has a newer one.
+   * Why a record is not taken: its row is `erased`, or the record is `stale`, of a row that was overwritten, or erased
+   * without being kept out, and of before that: it tells what nobody is to know any more, and the row as it is now has
+   * a newer one. Null for all others.
    */
-  stale(topic: string, key: Row, headers: Headers): boolean;
+  refusal(topic: string, key: Row, headers: Headers): Refusal | null;
   /** Behind these offsets of the topic all deletes lie that are known. */
   ends(topic: string): Checkpoint;
 }
+
+export type Refusal = 'erased' | 'stale';
 
 /** Where a generation's keys come from: see `StagedGeneration.origin`. */
 export interface Origin {
@@ -48,9 +51,9 @@ export class ErasedKeys {
     return !this.none && this.#rows.has(this.#origin.topic, this.#named(key));
   }
 
-  /** See `ErasedRows.stale`. */
-  stale(key: Key, headers: Headers): boolean {
-    return !this.none && this.#rows.stale(this.#origin.topic, this.#named(key), headers);
+  /** See `ErasedRows.refusal`. */
+  refusal(key: Key, headers: Headers): Refusal | null {
+    return this.none ? null : this.#rows.refusal(this.#origin.topic, this.#named(key), headers);
   }
 
   #named(key: Key): Row {

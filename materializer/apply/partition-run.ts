@@ -191,10 +191,9 @@ export class PartitionRun {
 
   /** What is done instead of taking a row with this key, null for nothing; undefined when it may be taken. */
   #insteadOf(key: Key, { offset, headers }: StoredRecord): ViewChange | null | undefined {
-    const { erased } = this.#parts;
-    if (!erased || erased.none) return undefined;
-    if (erased.has(key)) return { op: 'delete', offset, key };
-    return erased.stale(key, headers) ? null : undefined;
+    const refusal = this.#parts.erased?.refusal(key, headers);
+    if (!refusal) return undefined;
+    return refusal === 'erased' ? { op: 'delete', offset, key } : null;
   }
 
   async #apply(batch: RecordBatch, viewBatch: ViewBatch): Promise<void> {

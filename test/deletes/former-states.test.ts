@@ -2,18 +2,12 @@ import { expect, test } from 'vitest';
 import type { SourcePoint } from '../../connectors/source/point.ts';
 import { isBefore, laterPoint } from '../../connectors/source/point.ts';
 import { ErasureGuard } from '../../deletes/guard.ts';
-import {
-  type ErasureHappening,
-  emptyJournal,
-  type JournalState,
-  type NotedRows,
-  type OwnerHashes,
-} from '../../deletes/journal.ts';
-import { fold, refusal } from '../../deletes/journal-fold.ts';
+import type { ErasureHappening, NotedRows, OwnerHashes } from '../../deletes/journal.ts';
 import { KeyHasher } from '../../deletes/key-hash.ts';
+import { folded, requested } from './happenings.ts';
 
 const hasher = new KeyHasher(Buffer.from('secret'));
-const erasure = 'e';
+const id = 'e';
 const pointOf = (n: number): SourcePoint => ({ lsn: `0/${n.toString(16)}`, micros: String(n) });
 const headersOf = (n: number) => ({ lsn: Buffer.from(`0/${n.toString(16)}`), ts: Buffer.from(String(n)) });
 const owner = (
@@ -39,27 +33,18 @@ const rows = (stays: number[], hashes: number[] = []): NotedRows[] => [
     stays: keysOf(...stays),
   },
 ];
-const requested: ErasureHappening = {
-  type: 'requested',
-  erasure,
-  subject: 'customer',
-  subjectHash: 'h',
-  kind: 'source',
-  source: 'shop',
-  deletes: true,
-};
 const found = (n: number, of: NotedRows[], owners: OwnerHashes[] = []): ErasureHappening => ({
   type: 'found',
-  erasure,
+  erasure: id,
   rows: of,
   owners,
   round: { transaction: `t${n}`, barrier: `b${n}`, point: pointOf(n) },
 });
-const deleted = (n: number): ErasureHappening => ({ type: 'deleted', erasure, barrier: `b${n}` });
-const passed = (n: number): ErasureHappening => ({ type: 'passed', erasure, barrier: `b${n}`, ends: {} });
+const deleted = (n: number): ErasureHappening => ({ type: 'deleted', erasure: id, barrier: `b${n}` });
+const passed = (n: number): ErasureHappening => ({ type: 'passed', erasure: id, barrier: `b${n}`, ends: {} });
 const former = (n: number, ...ids: number[]): ErasureHappening => ({
   type: 'former',
-  erasure,
+  erasure: id,
   barrier: `b${n}`,
   point: pointOf(n),
   keys: [{ topic: 't', hashes: keysOf(...ids) }],
@@ -67,23 +52,16 @@ const former = (n: number, ...ids: number[]): ErasureHappening => ({
 });
 
 function after(...happenings: readonly ErasureHappening[]) {
-  let state: JournalState = emptyJournal();
-  const refused: string[] = [];
-  for (const [i, happening] of happenings.entries()) {
-    const event = { ...happening, id: `${i}`, at: 1, by: 'me' };
-    const why = refusal(state, event);
-    if (why === null) state = fold(state, event);
-    else refused.push(why);
-  }
-  return { state, refused, erasure: state.erasures.get(erasure)! };
+  const { erasure, ...rest } = folded(requested(id), ...happenings);
+  return { ...rest, erasure: erasure! };
 }
 
 test('who rows belonged to, and what was overwritten, counts from the commit on, with the point behind it', () => {
   const owners = [owner('customer', [7]), owner('order', [13], orders)];
-  const begun = [requested, found(10, rows([1]), owners)];
+  const begun = [found(10, rows([1]), owners)];
   const nothing = { owners: [], overwritten: [], point: null };
   expect(after(...begun).erasure).toMatchObject(nothing);
-  expect(after(...begun, { type: 'undone', erasure, barrier: 'b10' }).erasure).toMatchObject(nothing);
+  expect(after(...begun, { type: 'undone', erasure: id, barrier: 'b10' }).erasure).toMatchObject(nothing);
   expect(after(...begun, deleted(10)).erasure).toMatchObject({
     owners: ofTime(10, owners),
     overwritten: [{ topic: 't', hashes: keysOf(1), point: pointOf(10) }],
@@ -102,10 +80,10 @@ test('who rows belonged to, and what was overwritten, counts from the commit on,
 
 test('what refers to rows that the application gave to somebody else is not the subject’s', () => {
   const owners = [owner('customer', [7]), owner('order', [13, 14], orders)];
-  const noted: ErasureHappening = { type: 'found', erasure, rows: rows([], [1]), owners };
+  const noted: ErasureHappening = { type: 'found', erasure: id, rows: rows([], [1]), owners };
   const settle = (last: string): ErasureHappening => ({
     type: 'deleted',
-    erasure,
+    erasure: id,
     barrier: 'b',
     tracked: {
       last,
@@ -114,7 +92,7 @@ test('what refers to rows that the application gave to somebody else is not the 
       point: pointOf(5),
     },
   });
-  expect(after(requested, noted, settle('1')).erasure).toMatchObject({
+  expect(after(noted, settle('1')).erasure).toMatchObject({
     owners: ofTime(5, [owner('customer', [7]), owner('order', [13], orders)]),
     point: pointOf(5),
     tracked: null,
@@ -122,7 +100,7 @@ test('what refers to rows that the application gave to somebody else is not the 
 });
 
 test('what was there before is searched once for each barrier, behind it', () => {
-  const begun = [requested, found(10, rows([], [1]), [owner('customer', [7])]), deleted(10)];
+  const begun = [found(10, rows([], [1]), [owner('customer', [7])]), deleted(10)];
   const once = after(...begun, passed(10), former(10, 5, 6));
   expect(once.refused).toEqual([]);
   expect(once.erasure).toMatchObject({
@@ -167,20 +145,26 @@ test('views do not take what an overwritten row was before, and take what it is 
       () => state,
       () => hasher,
     );
-    const of = (id: number, n: number) => guard.stale('t', { id }, headersOf(n));
+    const of = (id: number, n: number) => guard.refusal('t', { id }, headersOf(n)) === 'stale';
     return {
       none: guard.none('t'),
       has: guard.has('t', { id: 1 }),
       stale: [of(1, 9), of(1, 11), of(1, 21), of(2, 9)],
     };
   };
-  const begun = [requested, found(10, rows([1]))];
+  const begun = [found(10, rows([1]))];
   expect(stale(...begun)).toEqual({ none: true, has: false, stale: [false, false, false, false] });
   const once = [...begun, deleted(10)];
+  const deletedRow = after(found(10, rows([], [1])), deleted(10)).state;
+  const guard = new ErasureGuard(
+    () => deletedRow,
+    () => hasher,
+  );
+  expect([1, 2].map((id) => guard.refusal('t', { id }, headersOf(99)))).toEqual(['erased', null]);
   expect(stale(...once)).toEqual({ none: false, has: false, stale: [true, false, false, false] });
   const twice = [...once, found(20, rows([1])), deleted(20)];
   expect(stale(...twice).stale).toEqual([true, true, false, false]);
-  expect(stale(...once, { type: 'lifted', erasure })).toMatchObject({
+  expect(stale(...once, { type: 'lifted', erasure: id })).toMatchObject({
     none: true,
     stale: [false, false, false, false],
   });

@@ -17,20 +17,12 @@ import { fold, refusal } from '../../deletes/journal-fold.ts';
 import { keepJournal } from '../../deletes/kept-journal.ts';
 import { KeyHasher } from '../../deletes/key-hash.ts';
 import { temporaryLog } from '../support/capture.ts';
+import { folded as foldHappenings, type Happening, requested } from './happenings.ts';
 
 const hasher = new KeyHasher(Buffer.from('secret'));
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const hash = (id: number) => hasher.key('t', { id });
 
-const requested = (erasure: string): ErasureHappening => ({
-  type: 'requested',
-  erasure,
-  subject: 'customer',
-  subjectHash: 'h',
-  kind: 'source',
-  source: 'shop',
-  deletes: true,
-});
 const keysOf = (...ids: number[]) => [{ topic: 't', hashes: ids.map(hash) }];
 const rowsOf = (...ids: number[]): NotedRows[] => [
   { table: 'public.t', topic: 't', hashes: ids.map(hash), overwritten: 0 },
@@ -91,25 +83,11 @@ function completed(erasure: string, { state }: Pick<Journal, 'state'>): ErasureH
   return { type: 'completed', erasure, certificate };
 }
 
-type Happening = ErasureHappening | ((state: JournalState) => ErasureHappening) | 'completed';
-/** The state after what is not refused, and why the rest was. */
-function folded(...happenings: readonly Happening[]) {
-  let state = emptyJournal();
-  const refused: string[] = [];
-  for (const [i, happening] of happenings.entries()) {
-    const happened = typeof happening === 'function' ? happening(state) : happening;
-    const event = {
-      ...(happened === 'completed' ? completed('e', { state }) : happened),
-      id: String(i),
-      at: 1,
-      by: 'me',
-    };
-    const why = refusal(state, event);
-    if (why === null) state = fold(state, event);
-    else refused.push(why);
-  }
-  return { state, erasure: state.erasures.get('e'), refused };
-}
+/** As `folded` of happenings, where the certificate of `e` may be one. */
+const folded = (...happenings: readonly (Happening | 'completed')[]) =>
+  foldHappenings(
+    ...happenings.map((one): Happening => (one === 'completed' ? (state) => completed('e', { state }) : one)),
+  );
 
 test('an erasure goes from requested over found, deleted and passed to completed', () => {
   const steps = [requested('e'), found('e'), deleted('e'), passed('e'), 'completed'] as const;
@@ -125,7 +103,7 @@ test('an erasure goes from requested over found, deleted and passed to completed
 /** An erasure whose rows are deleted. */
 const erased = [requested('e'), found('e'), deleted('e')] as const;
 
-test.each<[string, readonly Happening[]]>([
+test.each<[string, readonly (Happening | 'completed')[]]>([
   ['nothing is completed before it has passed', [requested('e'), found('e'), 'completed']],
   ['nothing is looked at before it has passed', [...erased, looked('e')]],
   ['nothing passes before anything is deleted', [requested('e'), found('e'), passed('e', null)]],
@@ -278,7 +256,7 @@ const guardOf = (known: { state: ReturnType<typeof emptyJournal> }) =>
   );
 
 test('rows are kept out once their deletes are committed, and not before, and no more once lifted', () => {
-  const out = (...happenings: Happening[]) => {
+  const out = (...happenings: (Happening | 'completed')[]) => {
     const { state } = folded(...happenings);
     const guard = new ErasureGuard(
       () => state,

@@ -65,14 +65,14 @@ export function planErasure(subject: SubjectTables, catalog: EraseCatalog, sourc
   const places = subject.tables.map((place): PlannedPlace => {
     const referred = place.through && tables.get(place.through.table)!;
     const by = referredColumn(place, catalog);
+    const column = columnOf(catalog.tables.get(place.table)!, place.column);
+    const index = referred ? referred.read.findIndex((c) => c.name === by) : -1;
     return {
       table: tables.get(place.table)!,
       column: place.column,
-      type: comparedAs(columnOf(catalog.tables.get(place.table)!, place.column)),
-      exact:
-        writtenAlike(columnOf(catalog.tables.get(place.table)!, place.column)) &&
-        (!referred || writtenAlike(referred.read.find((c) => c.name === by)!)),
-      through: referred && { table: referred, index: referred.read.findIndex((c) => c.name === by) },
+      type: comparedAs(column),
+      exact: writtenAlike(column) && (!referred || writtenAlike(referred.read[index]!)),
+      through: referred && { table: referred, index },
     };
   });
   const oids = names.map((name) => catalog.tables.get(name)!.oid);
@@ -98,18 +98,18 @@ function planTable(
     .filter((p) => p.through?.table === name)
     .map((p) => columnOf(table, referredColumn(p, catalog)!));
   const topicOf = (published: string) => `${source}.${published}`;
-  const overwritten = table.columns.filter((c) => policy.kind === 'anonymise' && c.name in policy.set);
+  const overwrite = Object.entries(policy.kind === 'anonymise' ? policy.set : {}).map(([column, value]) => ({
+    column: columnOf(table, column),
+    value: textOf(value),
+  }));
   return {
     name,
     sql: quoteQualified(name),
     key,
-    read: [...new Set([...key, ...telling, ...referred, ...overwritten])],
+    read: [...new Set([...key, ...telling, ...referred, ...overwrite.map((o) => o.column)])],
     telling: telling.map((c) => c.name),
     policy,
-    overwrite: Object.entries(policy.kind === 'anonymise' ? policy.set : {}).map(([column, value]) => ({
-      column: columnOf(table, column),
-      value: textOf(value),
-    })),
+    overwrite,
     partitioned: table.partitioned,
     topics: new Map([...table.publishedAs].map(([oid, published]) => [oid, topicOf(published ?? name)])),
     topic: topicOf(name),

@@ -144,7 +144,7 @@ export function tellFound(
         policy: table.policy.kind,
         keyColumns,
         keys: ofTopic.map((row) => keyTexts(table, row)),
-        ...(table.policy.kind === 'anonymise' && !keepsAll(table)
+        ...(table.overwrite.length > 0
           ? { overwritten: ofTopic.map((row) => overwrittenTexts(table, row)) }
           : {}),
       });

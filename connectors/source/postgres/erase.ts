@@ -22,6 +22,7 @@ import { findRows, PlanOutdated, prepared, readId, tellFound } from './erase-row
 import { eraseRows } from './erase-write.ts';
 import { readForeignKeys } from './foreign-keys.ts';
 import type { PostgresSourceOptions } from './options.ts';
+import { clockMicros } from './origin.ts';
 import { sqlState } from './pg-errors.ts';
 import { barrierPrefix } from './pgoutput.ts';
 
@@ -236,7 +237,7 @@ async function writeBarrier(
   const { rows } = await client.query<{ stamp: string; transaction: string } & SourcePoint>(
     prepared(
       `select pg_logical_emit_message(true, '${barrierPrefix}', $1::text), pg_current_xact_id()::text as transaction,
-         pg_current_wal_insert_lsn()::text as lsn, (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as micros,
+         pg_current_wal_insert_lsn()::text as lsn, ${clockMicros} as micros,
          ${plan?.stamp.sql ?? `''`} as stamp`,
       [content],
     ),

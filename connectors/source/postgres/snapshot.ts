@@ -6,6 +6,7 @@ import type { SnapshotProgress } from '../source.ts';
 import type { CatalogTable } from './catalog.ts';
 import { quoteIdent, quoteText } from './connection.ts';
 import { CopyTextParser } from './copy-text.ts';
+import { clockMicros } from './origin.ts';
 import { type Origin, RecordBatch } from './record-batch.ts';
 import { type CreatedSlot, currentLsn } from './slot.ts';
 import { type PreparedTable, qualifiedName } from './tables.ts';
@@ -28,11 +29,9 @@ export async function beginSnapshot(client: pg.Client, created: CreatedSlot | nu
   return currentLsn(client);
 }
 
-/** The server's clock, which commit times are of too. */
+/** The time of the server's clock, microseconds since 1970. */
 export async function serverMicros(client: pg.Client): Promise<bigint> {
-  const { rows } = await client.query<{ micros: string }>(
-    'select (extract(epoch from clock_timestamp()) * 1000000)::bigint::text as micros',
-  );
+  const { rows } = await client.query<{ micros: string }>(`select ${clockMicros} as micros`);
   return BigInt(rows[0]!.micros);
 }
 
