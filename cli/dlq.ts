@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
+import { holdsOwnDeadLetters } from '../daemon/concerns.ts';
 import { openExistingLog } from '../daemon/existing.ts';
 import { type DeadLetter, readDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { config, globals } from './context.ts';
@@ -10,7 +11,10 @@ export function dlqCommand(): Command {
   command
     .command('list')
     .description('list them, without their contents')
-    .argument('[topic]', 'topic that they were read from (default: all)')
+    .argument(
+      '[topic]',
+      'topic that they were read from (default: all that sources and views of the config have)',
+    )
     .action(async (topic: string | undefined, _options: object, self: Command) => {
       const letters = await read(self, topic);
       report(globals(self).json, letters.map(summary), () =>
@@ -61,11 +65,12 @@ export function dlqCommand(): Command {
 }
 
 async function read(command: Command, topic: string | undefined): Promise<DeadLetter[]> {
-  const log = await openExistingLog(await config(command));
+  const loaded = await config(command);
+  const log = await openExistingLog(loaded);
   try {
     const topics =
       topic === undefined
-        ? (await log.topics()).filter((t) => t.endsWith('.dlq')).map((t) => t.slice(0, -4))
+        ? (await log.topics()).filter((t) => holdsOwnDeadLetters(loaded, t)).map((t) => t.slice(0, -4))
         : [topic];
     const letters: DeadLetter[][] = [];
     for (const t of topics) letters.push(await readDeadLetters(log, t));

@@ -46,17 +46,16 @@ const sources = (loaded: CheckedConfig): Promise<Finding[]>[] =>
 async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
   const findings: Finding[] = [];
   const file = missingFile(loaded.log);
-  if (file !== null) return [toBeCreated('log', file), ...(await checkViews(loaded, []))];
+  if (file !== null)
+    return [toBeCreated('log', file), ...(await gaps(loaded, null)), ...(await checkViews(loaded, []))];
   let topics: readonly string[] | null = null;
   try {
     const log = await openLog(loaded);
     try {
       topics = await log.topics();
       findings.push(fine('log', `The Log answers; it has ${topics.length} topics.`));
-      for (const name of Object.keys(loaded.sources)) {
-        // A database that does not answer is told of by its own finding.
-        const gap = await sourceGap(loaded, name, log).catch(() => null);
-        if (gap) findings.push(failed(`source ${name}: slot and Log`, gap));
+      findings.push(...(await gaps(loaded, log)));
+      for (const name of Object.keys(loaded.sources))
         for (const { table, message, mend } of await stoppedTables(name, log))
           findings.push(
             error(
@@ -65,7 +64,6 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
               mend,
             ),
           );
-      }
       if (loaded.log.kind === 'kafka') findings.push(await checkRegistry(log));
     } finally {
       await log.close();
@@ -74,6 +72,16 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
     findings.push(failed('log', toInsideoutError(error)));
   }
   return [...findings, ...(await checkViews(loaded, topics))];
+}
+
+async function gaps(loaded: CheckedConfig, log: Log | null): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const name of Object.keys(loaded.sources)) {
+    // A database that does not answer is told of by its own finding.
+    const gap = await sourceGap(loaded, name, log).catch(() => null);
+    if (gap) findings.push(failed(`source ${name}: slot and Log`, gap));
+  }
+  return findings;
 }
 
 /** An id that is hardly given to any schema: what matters is that a registry says so, and nothing else does. */

@@ -20,7 +20,7 @@ export const errorCodes = {
     'operator',
     'the slot was invalidated or removed, or is ahead of a restored Log, and changes are missing',
   ],
-  SOURCE_SLOT_FOREIGN: ['operator', 'the slot is one of another database, program or standby'],
+  SOURCE_SLOT_FOREIGN: ['operator', 'the slot is one of another database, program, standby or Log'],
   SOURCE_SLOT_IN_USE: ['backoff', 'another process reads from the slot'],
   SOURCE_SLOTS_EXHAUSTED: ['operator', 'Postgres has no free replication slot or walsender'],
   SOURCE_PROTOCOL: ['operator', 'Postgres sent what pgoutput does not allow'],

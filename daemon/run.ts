@@ -6,6 +6,7 @@ import { DeletesDesk } from './deletes-desk.ts';
 import { deletesUnit } from './deletes-unit.ts';
 import { effectsUnit } from './effects-unit.ts';
 import { finisherUnit } from './finisher-unit.ts';
+import { refusedAtFirst } from './first-start.ts';
 import { Health } from './health.ts';
 import { serveHttp } from './http.ts';
 import { runJanitor } from './janitor.ts';
@@ -33,6 +34,12 @@ export interface DaemonOptions {
  */
 export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[]> {
   const { config, logger, signal } = options;
+  const { resnapshot } = options.hooks;
+  const refused = await refusedAtFirst(config, { ...options, resnapshot });
+  if (refused) {
+    logger.error(told('source', refused.source, refused.error, logger), refused.error.message);
+    return [refused.error];
+  }
   const health = new Health();
   const metrics = new Metrics(health);
   const catalog = new SharedCatalog(config);
@@ -79,6 +86,7 @@ function sourceUnit(name: string, options: DaemonOptions, metrics: Metrics): Uni
   const { config, logger } = options;
   const hooks: SourceHooks = {
     ...options.hooks,
+    onWaiting: ({ message, mend }) => logger.warn({ source: name, mend }, message),
     onTableStopped: (table, error) => {
       logger.error(
         { source: name, table, code: (error as InsideoutError).code, mend: (error as InsideoutError).hint },
@@ -119,13 +127,17 @@ function events(health: Health, logger: Logger): SupervisorEvents {
     },
     stopped: (unit, error) => {
       health.state(unit, 'stopped', error.message);
-      logger.error(
-        { [unit.kind]: unit.name, code: error.code, mend: error.hint, ...stack(error, logger) },
-        error.message,
-      );
+      logger.error(told(unit.kind, unit.name, error, logger), error.message);
     },
   };
 }
+
+const told = (kind: Unit['kind'], name: string, error: InsideoutError, logger: Logger) => ({
+  [kind]: name,
+  code: error.code,
+  mend: error.hint,
+  ...stack(error, logger),
+});
 
 const stack = (error: InsideoutError, logger: Logger) =>
   logger.isLevelEnabled('debug') ? { stack: error.stack, cause: error.cause } : {};

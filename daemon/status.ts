@@ -7,6 +7,7 @@ import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
 import { rootTopic } from '../materializer/dependencies.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
+import { concerns } from './concerns.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { DeadLetterCounts } from './dead-letter-counts.ts';
 import { type ErasuresStatus, readErasuresStatus } from './erasures-status.ts';
@@ -85,7 +86,8 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
     const views = await readViews(null);
     // Before the first start that is as it should be; a view that was built has been built from something.
     const lost = views.some((view) => view.generation !== null);
-    return { sources, topics: [], views, logError: lost ? missing.message : null, erasures: null };
+    const checked = await Promise.all(sources.map((source) => withLog(config, source, null)));
+    return { sources: checked, topics: [], views, logError: lost ? missing.message : null, erasures: null };
   }
   let log: Log | null = null;
   try {
@@ -115,12 +117,6 @@ export async function readStatus(config: CheckedConfig): Promise<Status> {
   } finally {
     await log?.close();
   }
-}
-
-/** A cluster holds the topics of others, too. */
-function concerns(config: CheckedConfig, topic: string): boolean {
-  if (topic.slice(0, topic.indexOf('.')) in config.sources) return true;
-  return config.views.some((view) => topic === view.from || topic === `${view.from}.dlq`);
 }
 
 async function readSource(config: CheckedConfig, name: string): Promise<SourceStatus> {
@@ -158,11 +154,11 @@ const told = (error: InsideoutError | null): Pick<SourceStatus, 'error' | 'code'
   mend: error?.hint ?? null,
 });
 
-/** What the Log knows of the source as well. */
-async function withLog(config: CheckedConfig, source: SourceStatus, log: Log): Promise<SourceStatus> {
+/** What the Log knows of the source as well; null where there is none yet. */
+async function withLog(config: CheckedConfig, source: SourceStatus, log: Log | null): Promise<SourceStatus> {
   const [gap, stopped] = await Promise.all([
     source.error !== null ? null : sourceGap(config, source.name, log).catch(toInsideoutError),
-    stoppedTables(source.name, log),
+    log ? stoppedTables(source.name, log) : [],
   ]);
   return { ...source, ...(gap && told(gap)), stoppedTables: stopped };
 }

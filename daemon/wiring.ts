@@ -48,7 +48,7 @@ export function missingFile(part: { readonly kind: string; readonly path?: strin
 
 export type SourceHooks = Pick<
   PostgresSourceOptions,
-  'onProgress' | 'onTableStopped' | 'onStoppedTables' | 'resnapshot'
+  'onProgress' | 'onWaiting' | 'onTableStopped' | 'onStoppedTables' | 'resnapshot'
 >;
 
 export async function makeSource(
@@ -75,9 +75,12 @@ export const sourceSlot = (config: CheckedConfig, name: string): Promise<SlotSta
 export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boolean> =>
   dropSlot(sourceOptions(config, name));
 
-/** Why changes are missing between what the Log holds and where the slot begins; null when none are. */
-export const sourceGap = (config: CheckedConfig, name: string, log: Log): Promise<InsideoutError | null> =>
-  findSlotGap(sourceOptions(config, name), log);
+/** Why changes are missing between what the Log holds, or would if it were there, and where the slot begins; null when none are. */
+export const sourceGap = (
+  config: CheckedConfig,
+  name: string,
+  log: Log | null,
+): Promise<InsideoutError | null> => findSlotGap(sourceOptions(config, name), log);
 
 /** Tables of a source of which nothing is captured until an operator acts, as the Log has it. */
 export const stoppedTables = async (name: string, log: Log): Promise<StoppedTable[]> =>

@@ -40,6 +40,10 @@ test('a registry url without its path is found by doctor, and stops `up` instead
     expect(up.output).toContain(`error: ${sentence}`);
     expect(up.output).toMatch(/^mend: Correct `registry\.url` .*\/apis\/ccompat\/v7/m);
     expect(up.code).toBe(3);
+    const { rows } = await db.client.query('select 1 from pg_replication_slots where slot_name = $1', [
+      `slot_${db.name}`,
+    ]);
+    expect(rows).toEqual([]);
     const right = await runCli(['doctor'], { cwd: project(db, servers().registry) });
     expect(right.output).toContain('ok    registry: The schema registry answers.');
     expect(right.code).toBe(0);

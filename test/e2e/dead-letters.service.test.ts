@@ -2,7 +2,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { InsideoutError } from '../../core/errors.ts';
 import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
+import { writeDeadLetters } from '../../materializer/apply/dead-letters.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { createDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -77,6 +79,19 @@ test('a poison record is set aside with its origin and bytes, counted for the vi
       stage: 'decode',
       code: 'RECORD_UNDECODABLE',
     });
+    // The cluster holds those of other projects, too, which are listed when their topic is named.
+    const foreign = `${uniqueName('other')}.public.t`;
+    const record = { offset: 0, key: poison, value: poison, headers: {}, timestamp: 1 };
+    const error = new InsideoutError('RECORD_UNDECODABLE', 'It is poison.', { hint: 'Drink nothing.' });
+    await writeDeadLetters(log, [
+      { topic: foreign, partition: 0, record, view: 'theirs', stage: 'decode', error, attempts: 1 },
+    ]);
+    const listed = async (...of: string[]) =>
+      JSON.parse((await insideout('dlq', 'list', ...of, '--json')).output).map(
+        (l: { topic: string }) => l.topic,
+      );
+    expect(await listed()).toEqual([topic, topic, topic, topic]);
+    expect(await listed(foreign)).toEqual([foreign]);
     const [shown] = JSON.parse(
       (await insideout('dlq', 'show', topic, '0', String(letter.offset), '--json')).output,
     );

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -79,6 +79,19 @@ test('wal_level=replica is for an operator, with the statement that mends it, an
   expect(rows).toEqual([{ publications: 0, slots: 0 }]);
 });
 
+test('a first start that is refused makes no files', async () => {
+  const cwd = project({
+    sources: { shop: { kind: 'postgres', url: server.url, tables: ['public.t'] } },
+    log: { kind: 'embedded', path: 'data/log.db' },
+    stores: { local: { kind: 'sqlite', path: 'views/all.db' } },
+    views: [{ ...shape, from: 'shop.public.t', store: 'local' }],
+  });
+  const up = await runCli(['up'], { cwd });
+  expect(up.code).toBe(3);
+  expectOneSentence(up, /^error: wal_level is "replica"/, /^mend: /);
+  expect(readdirSync(cwd, { recursive: true })).toEqual(['insideout.config.yaml']);
+});
+
 test('a config with several mistakes lists them all and exits with 2', async () => {
   const result = await run(server.url, { tabels: ['public.t'], partitions: 0 });
   expect(result.code).toBe(2);
@@ -119,7 +132,7 @@ test('a missing publication is for an operator, with the statement that mends it
   }
 });
 
-test('a source that was refused is not called fine by status afterwards, nor is the view that it leaves behind', async () => {
+test('a source that was refused is not called fine by status afterwards, nor is a view that was built before', async () => {
   const db = await createDatabase();
   try {
     await db.client.query('create table t (v text)');
@@ -128,6 +141,9 @@ test('a source that was refused is not called fine by status afterwards, nor is 
       stores: { local: { kind: 'sqlite', path: 'views.db' } },
       views: [{ ...shape, from: 'shop.public.t', store: 'local' }],
     });
+    const view = startCli(['view', 'run'], { cwd });
+    await eventually('there is a generation', () => view.output().includes('"following"'));
+    expect(await view.end('SIGTERM')).toBe(0);
     const up = await runCli(['up'], { cwd });
     expect(up.code).toBe(3);
     const [error, mend] = up.output.split('\n').slice(-3);

@@ -1,4 +1,5 @@
 import type { SnapshotProgress, StoppedTable } from '../source.ts';
+import type { Waiting } from './slot-wait.ts';
 
 /** How a Postgres database is captured. */
 export interface PostgresSourceOptions {
@@ -28,6 +29,8 @@ export interface PostgresSourceOptions {
   readonly resnapshot?: boolean | undefined;
   /** Called while tables are read, at most about ten times a second per table. */
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
+  /** Called with what the first start waits for: transactions that are open. */
+  readonly onWaiting?: ((waiting: Waiting) => void) | undefined;
   /** Called once when a table has to be left out, with the error that says why and what mends it. */
   readonly onTableStopped?: ((table: string, error: Error) => void) | undefined;
   /** Called with the tables that are left out, when the source begins and whenever others are. */

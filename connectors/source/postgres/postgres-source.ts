@@ -55,8 +55,14 @@ async function prepare(
   const slot = await readSlot(client, options.slot);
   const gap = await slotGap(options, { slot, tables }, held);
   if (gap) throw gap;
-  // At once: the broker takes a tenth of a second for each.
-  await Promise.all([state.ensureTopic(), watermark.ensureTopic(), topics.ensureTopics(tables)]);
+  // At once: the broker takes a tenth of a second for each. And before there is a slot, which a start that the broker
+  // or the registry refuses would leave behind.
+  await Promise.all([
+    state.ensureTopic(),
+    watermark.ensureTopic(),
+    topics.ensureTopics(tables),
+    topics.truncateSchemaId(),
+  ]);
   const anew = !slot.exists || watermark.lsn === null;
   // Written down before there is a slot: a crash at any point leaves tables that are to be read.
   if (anew) await forget(held);
@@ -64,7 +70,7 @@ async function prepare(
   let created: CreatedSlot | null = null;
   if (!slot.exists) {
     try {
-      created = await createSlot(options);
+      created = await createSlot(options, client);
     } catch (error) {
       if (create) await client.query(`DROP PUBLICATION ${quoteIdent(options.publication)}`);
       throw error;
@@ -90,8 +96,11 @@ async function prepare(
   };
 }
 
-/** What the Log has of tables is older than the new slot: rows that were deleted in between are still in it. */
+/**
+ * What the Log has of tables is older than the new slot: rows that were deleted in between are still in it. That there
+ * will be a slot is written down before there is one, or it would look like that of another Log after a crash.
+ */
 async function forget({ state, watermark }: Held): Promise<void> {
   await state.set(state.tables, 'stopped');
-  if (watermark.lsn !== null) await watermark.set(null);
+  if (!watermark.written || watermark.lsn !== null) await watermark.set(null);
 }

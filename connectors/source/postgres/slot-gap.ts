@@ -6,7 +6,7 @@ import { CaptureState } from './capture-state.ts';
 import { type CatalogTable, publishedTables } from './catalog.ts';
 import { withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { readSlot, type SlotStatus, slotLost } from './slot.ts';
+import { readSlot, type SlotStatus, slotLost, slotUnknown } from './slot.ts';
 import { qualifiedName } from './tables.ts';
 import { Watermark } from './watermark.ts';
 
@@ -24,8 +24,9 @@ export interface Held {
 }
 
 /**
- * Why changes are missing between what the Log holds and where the slot begins; null when none are. A Log that knows
- * nothing of the source has no gap: everything is read from the beginning.
+ * Why changes are missing between what the Log holds and where the slot begins, or would be in another's; null when
+ * none are. A Log that knows nothing of a slot that is there must not read it unasked: each change is told once, and
+ * would be missing where it was told until now.
  */
 export async function slotGap(
   options: PostgresSourceOptions,
@@ -36,6 +37,7 @@ export async function slotGap(
   if (slot.walStatus === 'lost') return slotLost(options.slot, 'invalidated');
   const { confirmedLsn: confirmed } = slot;
   const { lsn } = watermark;
+  if (!watermark.written && !options.resnapshot) return slotUnknown(options);
   if (lsn === null ? state.begun : confirmed !== null && confirmed > lsn)
     return changesMissing(
       options,
@@ -56,13 +58,17 @@ export async function slotGap(
       );
 }
 
-/** The same, asked from outside; changes nothing. Errors: `SOURCE_…`, `LOG_…`. */
-export async function findSlotGap(options: PostgresSourceOptions, log: Log): Promise<InsideoutError | null> {
+/** The same, asked from outside; changes nothing. Null is a Log that is not there yet. Errors: `SOURCE_…`, `LOG_…`. */
+export async function findSlotGap(
+  options: PostgresSourceOptions,
+  log: Log | null,
+): Promise<InsideoutError | null> {
   // The slot first: what a running source moves meanwhile moves the watermark before it.
   const captured = await withClient(options, 'reading the state of the slot', async (client) => ({
     slot: await readSlot(client, options.slot),
     tables: await publishedTables(client, options.publication),
   }));
+  if (!log) return captured.slot.exists ? slotUnknown(options) : null;
   const state = await CaptureState.read(log, options.name);
   return slotGap(options, captured, { state, watermark: await Watermark.read(log, options.name), log });
 }

@@ -4,6 +4,7 @@ import { type Lsn, parseLsn } from '../../../core/lsn.ts';
 import { attempt, connect, quoteIdent, quoteText, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { classifyPostgres } from './pg-errors.ts';
+import { watchSlotCreation } from './slot-wait.ts';
 
 /** What Postgres says of a source's slot. */
 export interface SlotStatus {
@@ -72,10 +73,18 @@ export interface CreatedSlot {
   release(): Promise<void>;
 }
 
-/** https://www.postgresql.org/docs/current/protocol-replication.html CREATE_REPLICATION_SLOT */
-export async function createSlot(options: SlotOptions): Promise<CreatedSlot> {
+/**
+ * Waits for transactions that are open, and tells `onWaiting` which, asked over `client`.
+ * https://www.postgresql.org/docs/current/protocol-replication.html CREATE_REPLICATION_SLOT
+ */
+export async function createSlot(
+  options: SlotOptions & Pick<PostgresSourceOptions, 'onWaiting'>,
+  asking: pg.Client,
+): Promise<CreatedSlot> {
   const doing = `creating the slot "${options.slot}"`;
   const client = await connect(options, doing, true);
+  const pid = (client as unknown as { processID: number }).processID;
+  const watch = watchSlotCreation(asking, { name: options.slot, pid }, (w) => options.onWaiting?.(w));
   try {
     const { rows } = await client.query(
       `CREATE_REPLICATION_SLOT ${quoteIdent(options.slot)} LOGICAL pgoutput (SNAPSHOT 'export')`,
@@ -89,6 +98,8 @@ export async function createSlot(options: SlotOptions): Promise<CreatedSlot> {
   } catch (error) {
     await client.end().catch(() => {});
     throw classifyPostgres(error, attempt(options, doing));
+  } finally {
+    watch.stop();
   }
 }
 
@@ -108,6 +119,17 @@ function slotForeign(slot: string, whose: string): InsideoutError {
     `The slot "${slot}" ${whose}, so it is not this source's.`,
     {
       hint: `Set another \`slot\` for the source in the config; or, when really nobody needs this one, run: SELECT pg_drop_replication_slot(${quoteText(slot)});`,
+    },
+  );
+}
+
+/** The slot may be that of another project of the same database, whose Log would miss what this one reads. */
+export function slotUnknown({ name, slot }: Pick<PostgresSourceOptions, 'name' | 'slot'>): InsideoutError {
+  return new InsideoutError(
+    'SOURCE_SLOT_FOREIGN',
+    `The slot "${slot}" exists, and this Log has never read from it.`,
+    {
+      hint: `If another Log reads it, set another \`slot\` for the source in the config; if this Log was begun anew, run \`insideout source run ${name} --resnapshot\`, which takes the slot over and reads every table.`,
     },
   );
 }

@@ -17,12 +17,14 @@ export class Watermark {
   readonly #log: Log;
   readonly #topic: string;
   #lsn: Lsn | null;
+  #written: boolean;
   #exists: boolean;
 
-  private constructor(parts: { log: Log; topic: string; lsn: Lsn | null; exists: boolean }) {
+  private constructor(parts: { log: Log; topic: string; lsn: Lsn | null | undefined; exists: boolean }) {
     this.#log = parts.log;
     this.#topic = parts.topic;
-    this.#lsn = parts.lsn;
+    this.#lsn = parts.lsn ?? null;
+    this.#written = parts.lsn !== undefined;
     this.#exists = parts.exists;
   }
 
@@ -30,12 +32,17 @@ export class Watermark {
   static async read(log: Log, source: string): Promise<Watermark> {
     const topic = watermarkTopic(source);
     const exists = (await log.partitions([topic])).has(topic);
-    return new Watermark({ log, topic, lsn: exists ? await newest(log, topic) : null, exists });
+    return new Watermark({ log, topic, lsn: exists ? await newest(log, topic) : undefined, exists });
   }
 
   /** Null when there is none: before the first slot, and while one is made anew. */
   get lsn(): Lsn | null {
     return this.#lsn;
+  }
+
+  /** False for a Log that knows nothing of any slot: there was none for it, or it was begun anew. */
+  get written(): boolean {
+    return this.#written;
   }
 
   /** Done by `set` where it was not done before. */
@@ -54,14 +61,16 @@ export class Watermark {
       { topic: this.#topic, partition: 0, key: Buffer.from('lsn'), value: Buffer.from(value), timestamp },
     ]);
     this.#lsn = lsn;
+    this.#written = true;
   }
 }
 
-async function newest(log: Log, topic: string): Promise<Lsn | null> {
+/** Undefined when the topic is empty. */
+async function newest(log: Log, topic: string): Promise<Lsn | null | undefined> {
   const key = partitionKey(topic, 0);
   const end = (await log.offsets([topic])).get(key)?.end ?? 0;
   const from = new Map([[key, Math.max(0, end - 1)]]);
-  let lsn: Lsn | null = null;
+  let lsn: Lsn | null | undefined;
   for await (const { records } of readToEnd(log, [topic], { from }))
     for (const { value } of records) lsn = decode(value, topic);
   return lsn;

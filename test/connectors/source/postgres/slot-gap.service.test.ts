@@ -148,7 +148,11 @@ test('a mend that breaks off anywhere is gone on with, and brings no deleted row
 
 test('a first start that breaks off before the watermark is gone on with', async () => {
   const to = watermarkTopic('shop');
-  await expect(start({ log: breaking((r) => r[0]!.topic === to) }).done).rejects.toThrow('broken');
+  const at = (lsn: boolean) => (r: readonly LogRecord[]) =>
+    r[0]!.topic === to && r[0]!.value!.toString().includes('null') !== lsn;
+  await expect(start({ log: breaking(at(false)) }).done).rejects.toThrow('broken');
+  expect(await slot()).toBeNull();
+  await expect(start({ log: breaking(at(true)) }).done).rejects.toThrow('broken');
   expect(await slot()).not.toBeNull();
   await db.client.query('delete from t where id = 2');
   start();
