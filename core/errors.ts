@@ -12,6 +12,7 @@ export const errorCodes = {
   USAGE: ['never', 'the command was called wrongly'],
   SOURCE_UNREACHABLE: ['backoff', 'Postgres does not answer'],
   SOURCE_AUTH: ['operator', 'Postgres refused the user or the password'],
+  SOURCE_VERSION: ['operator', 'Postgres is older than 15'],
   SOURCE_WAL_LEVEL: ['operator', 'wal_level is not logical'],
   SOURCE_PERMISSION: ['operator', 'the role may not replicate, read a table or create the publication'],
   SOURCE_PUBLICATION_MISSING: ['operator', 'the publication does not exist, or leaves out tables or changes'],

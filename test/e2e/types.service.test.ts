@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openCassandraStore } from '../../connectors/sink/cassandra/cassandra-store.ts';
 import { openRedisStore } from '../../connectors/sink/redis/redis-store.ts';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
@@ -13,6 +13,7 @@ import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
 import type { Log } from '../../log/log.ts';
 import { silentObserver, type ViewObserver } from '../../materializer/apply/observer.ts';
 import { defineView } from '../../materializer/view-definition.ts';
+import { type RunningPostgres, startPostgres } from '../../stack/postgres.ts';
 import { capture, slotOf, tableOf, temporaryLog } from '../support/capture.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
@@ -41,11 +42,21 @@ const logs: Record<string, () => Promise<Log>> = {
   },
 };
 
-test.each(Object.keys(logs))(
-  'every value of every type reaches the Log and all three stores as Postgres has it, by snapshot, insert and update, on %s',
+let oldest: RunningPostgres;
+beforeAll(async () => {
+  oldest = await startPostgres({ oldest: true });
+});
+afterAll(() => oldest?.stop());
+
+test.each([
+  ['the embedded Log', 'of the stack', () => servers().postgres],
+  ['Kafka', 'of the stack', () => servers().postgres],
+  ['the embedded Log', 'that is the oldest', () => oldest.url],
+])(
+  'every value of every type reaches the Log and all three stores as Postgres has it, by snapshot, insert and update, on %s, from the Postgres %s',
   { timeout: 300_000 },
-  async (kind) => {
-    const db = await createDatabase();
+  async (kind, _which, url) => {
+    const db = await createDatabase(url());
     const log = await logs[kind]!();
     const name = uniqueName('types');
     const stop = new AbortController();

@@ -51,7 +51,12 @@ export interface EraseTable {
 export interface EraseCatalog {
   readonly tables: ReadonlyMap<string, EraseTable>;
   readonly foreignKeys: readonly ForeignKey[];
-  readonly publication: { readonly name: string; readonly deletes: boolean; readonly updates: boolean };
+  readonly publication: {
+    readonly name: string;
+    readonly exists: boolean;
+    readonly deletes: boolean;
+    readonly updates: boolean;
+  };
   /** The role that erases. */
   readonly role: string;
   /** Compared inside the transaction, so that nothing is deleted by a foreign key that came since. */
@@ -126,6 +131,7 @@ export async function readEraseCatalog(
     foreignKeys,
     publication: {
       name: options.publication,
+      exists: publication !== undefined,
       deletes: publication?.deletes === 't',
       updates: publication?.updates === 't',
     },

@@ -6,6 +6,7 @@ import { absences } from './absent-tables.ts';
 import { type CatalogTable, namedTables, publishedTables } from './catalog.ts';
 import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
+import { versionProblem } from './preflight.ts';
 import { readingProblems, schemaProblem } from './privileges.ts';
 import { creationProblem, type Problem, publicationProblem, readPublication } from './publication.ts';
 import { readSlot, type SlotStatus, slotLost } from './slot.ts';
@@ -19,25 +20,42 @@ const retainedWarningBytes = 1 << 30;
 /** Looks at everything that capture depends on. Changes nothing; never throws for what it finds. */
 export async function inspect(options: PostgresSourceOptions): Promise<Finding[]> {
   try {
-    return await withClient(options, 'inspecting the database', async (client) => [
-      ...(await inspectServer(client)),
-      ...(await inspectTables(client, options)),
-      ...(await inspectSlot(client, options.slot)),
-    ]);
+    return await withClient(options, 'inspecting the database', async (client) => {
+      const version = await inspectVersion(client);
+      // Of an older one the catalog cannot be asked what follows.
+      if (version.some((finding) => !finding.ok)) return version;
+      return [
+        ...version,
+        ...(await inspectServer(client)),
+        ...(await inspectTables(client, options)),
+        ...(await inspectSlot(client, options.slot)),
+      ];
+    });
   } catch (cause) {
     return [failed('connection', toInsideoutError(cause))];
   }
 }
 
+async function inspectVersion(client: pg.Client): Promise<Finding[]> {
+  const { rows } = await client.query(
+    `select current_setting('server_version') as version, current_setting('server_version_num')::int as number`,
+  );
+  const { version, number } = rows[0];
+  const old = versionProblem(Number(number));
+  return [
+    fine('connection', `PostgreSQL ${version} answers.`),
+    ...(old ? [error('version', old.message, old.mend)] : []),
+  ];
+}
+
 async function inspectServer(client: pg.Client): Promise<Finding[]> {
   const { rows } = await client.query(
-    `select current_setting('wal_level') as wal_level, current_user as "user", current_setting('server_version') as version,
+    `select current_setting('wal_level') as wal_level, current_user as "user", 
             (select rolreplication or rolsuper from pg_roles where rolname = current_user) as replication,
             current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots) as free_slots`,
   );
   const row = rows[0];
   return [
-    fine('connection', `PostgreSQL ${row.version} answers.`),
     row.wal_level === 'logical'
       ? fine('wal_level', 'wal_level is logical.')
       : error(

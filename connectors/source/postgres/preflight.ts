@@ -18,10 +18,12 @@ export async function preflight(
   options: PostgresSourceOptions,
 ): Promise<{ tables: CatalogTable[]; create: boolean }> {
   const { rows } = await client.query(
-    `select current_setting('wal_level') as wal_level, current_user as "user",
+    `select current_setting('wal_level') as wal_level, current_user as "user", current_setting('server_version_num')::int as version,
             (select rolreplication or rolsuper from pg_roles where rolname = current_user) as replication`,
   );
-  const { wal_level, user, replication } = rows[0];
+  const { wal_level, user, replication, version } = rows[0];
+  const old = versionProblem(Number(version));
+  if (old) throw refuse('SOURCE_VERSION', old.message, old.mend);
   if (wal_level !== 'logical')
     throw refuse(
       'SOURCE_WAL_LEVEL',
@@ -66,6 +68,18 @@ export async function preflight(
   if (uncreatable) throw refuseFor('SOURCE_PERMISSION', [uncreatable]);
   return { tables, create: !exists };
 }
+
+/**
+ * Why a server of this `server_version_num` cannot be captured, if so: from 15 on the catalog tells which columns and
+ * rows a publication has. https://www.postgresql.org/docs/15/release-15.html
+ */
+export const versionProblem = (version: number): Problem | null =>
+  version >= 150_000
+    ? null
+    : {
+        message: `PostgreSQL ${Math.floor(version / 10_000)} is too old; 15 and later can be captured.`,
+        mend: 'Upgrade it: https://www.postgresql.org/support/versioning/ tells which versions are maintained.',
+      };
 
 /** The same, asked from outside. */
 export async function checkDatabase(options: PostgresSourceOptions): Promise<void> {
