@@ -1,5 +1,5 @@
 import { ByteWriter } from '../log/avro/byte-writer.ts';
-import { columnOf, fieldsOf } from '../log/avro/row-reader.ts';
+import { columnOf, fieldsOf } from '../log/avro/schema-fields.ts';
 import type { AvroSchema } from '../log/avro/schema-registry.ts';
 import { headerLength, writeHeader } from '../log/avro/wire-format.ts';
 

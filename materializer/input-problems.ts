@@ -1,6 +1,7 @@
 import { type ColumnType, columnTypes } from '../core/column.ts';
-import { columnOf, type Field, rowFields } from '../log/avro/row-reader.ts';
+import { rowFields } from '../log/avro/envelope.ts';
 import { compileValue } from '../log/avro/row-values.ts';
+import { columnOf, type Field } from '../log/avro/schema-fields.ts';
 import type { AvroSchema } from '../log/avro/schema-registry.ts';
 import type { ViewDefinition } from './view-definition.ts';
 

@@ -27,6 +27,7 @@ export const postgresSchema = z.strictObject({
   partitions: positive.max(1000).optional(),
   snapshot: z.enum(['initial', 'never']).optional(),
   truncate: z.enum(['propagate', 'ignore']).optional(),
+  envelope: z.enum(['none', 'debezium']).optional(),
   heartbeatMs: positive.optional(),
 });
 

@@ -1,22 +1,21 @@
 import type { Row, Value } from '../../core/value.ts';
 import { Cursor } from './cursor.ts';
-import { columnOf, fieldsOf } from './row-reader.ts';
+import { compileOnly, isEnvelope } from './envelope.ts';
 import { compileValue, type ReadValue } from './row-values.ts';
+import { columnOf, type Field, fieldsOf } from './schema-fields.ts';
 import type { SchemaRegistry } from './schema-registry.ts';
 import { headerLength, schemaIdOf } from './wire-format.ts';
 
-interface Step {
-  readonly name: string;
-  readonly read: ReadValue;
-}
+type Read = (cursor: Cursor) => Row | null;
 
 /**
  * Reads every column of a framed record, each as what its Avro type is, without being told types: for looking
- * through a topic. Null for bytes that cannot be read so.
+ * through a topic. Of an envelope it reads the row that is in it. Null for bytes that cannot be read so, and for an
+ * envelope with two rows.
  */
 export class AnyReader {
   readonly #schemas: SchemaRegistry;
-  readonly #steps = new Map<number, readonly Step[] | null>();
+  readonly #compiled = new Map<number, Read | null>();
   readonly #cursor = new Cursor();
 
   constructor(schemas: SchemaRegistry) {
@@ -27,32 +26,44 @@ export class AnyReader {
   async read(bytes: Buffer): Promise<Row | null> {
     const id = schemaIdOf(bytes);
     if (id === null) return null;
-    let steps = this.#steps.get(id);
-    if (steps === undefined) {
-      steps = await this.#compile(id);
-      this.#steps.set(id, steps);
+    let read = this.#compiled.get(id);
+    if (read === undefined) {
+      read = await this.#compile(id);
+      this.#compiled.set(id, read);
     }
-    if (!steps) return null;
+    if (!read) return null;
     this.#cursor.start(bytes, headerLength);
-    const row: Record<string, Value> = {};
     try {
-      for (const { name, read } of steps) row[name] = read(this.#cursor) ?? null;
+      return read(this.#cursor);
     } catch (error) {
       if (error instanceof RangeError) return null;
       throw error;
     }
-    return row;
   }
 
-  async #compile(id: number): Promise<readonly Step[] | null> {
+  async #compile(id: number): Promise<Read | null> {
     try {
       const fields = fieldsOf(await this.#schemas.schema(id));
       if (!fields) return null;
-      const steps = fields.map((field) => ({ name: columnOf(field), read: compileValue(field.type, 'any') }));
-      return steps.every((step): step is Step => step.read !== null) ? steps : null;
+      return isEnvelope(fields) ? compileOnly(fields, compileAll) : compileAll(fields);
     } catch (error) {
-      if ((error as { code?: string }).code === 'SCHEMA_UNKNOWN') return null;
+      if (error instanceof UnknownType || (error as { code?: string }).code === 'SCHEMA_UNKNOWN') return null;
       throw error;
     }
   }
+}
+
+class UnknownType extends Error {}
+
+function compileAll(fields: readonly Field[]): (cursor: Cursor) => Row {
+  const steps = fields.map((field): { name: string; read: ReadValue } => {
+    const read = compileValue(field.type, 'any');
+    if (!read) throw new UnknownType();
+    return { name: columnOf(field), read };
+  });
+  return (cursor) => {
+    const row: Record<string, Value> = {};
+    for (const { name, read } of steps) row[name] = read(cursor) ?? null;
+    return row;
+  };
 }

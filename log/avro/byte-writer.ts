@@ -70,6 +70,12 @@ export class ByteWriter {
     this.buffer[this.position++] = Number(n);
   }
 
+  /** Bytes that are Avro already. */
+  raw(bytes: Buffer): void {
+    this.reserve(bytes.length);
+    this.position += bytes.copy(this.buffer, this.position);
+  }
+
   double(value: number): void {
     this.reserve(8);
     this.position = this.buffer.writeDoubleLE(value, this.position);

@@ -3,8 +3,10 @@ import type { Columns } from '../../core/column.ts';
 import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
 import type { Row, Value } from '../../core/value.ts';
 import { Cursor } from './cursor.ts';
-import { compileSkip, isPrimitive, type Skip } from './row-skip.ts';
+import { compileAfter, isEnvelope, rowFields } from './envelope.ts';
+import { compileSkip, type Skip } from './row-skip.ts';
 import { compileValue } from './row-values.ts';
+import { columnOf, type Field, fieldsOf } from './schema-fields.ts';
 import type { AvroSchema, SchemaRegistry } from './schema-registry.ts';
 import { headerLength, schemaIdOf } from './wire-format.ts';
 
@@ -83,21 +85,13 @@ export const schemaAttempts = 4;
 const schemaRetryMs = 250;
 const missingMs = 60_000;
 
-export interface Field {
-  readonly name: string;
-  readonly type: AvroSchema;
-  /** The column's name in the database, where Avro could not take it. */
-  readonly column?: string;
-}
-
 /** Compiles the reader of one writer schema. */
 export function compileRow(schema: AvroSchema, columns: Columns): ReadRow {
   const fields = fieldsOf(schema);
   if (!fields) throw undecodable('the schema is not a record');
   const cursor = new Cursor();
-  const read = isEnvelope(fields)
-    ? compileEnvelope(fields, columns)
-    : compileFields(fields, columns, new Map());
+  const compile = (some: readonly Field[], names: Map<string, Skip>) => compileFields(some, columns, names);
+  const read = isEnvelope(fields) ? compileAfter(fields, compile) : compile(fields, new Map());
   return (bytes) => {
     cursor.start(bytes, headerLength);
     try {
@@ -106,40 +100,6 @@ export function compileRow(schema: AvroSchema, columns: Columns): ReadRow {
       if (error instanceof RangeError) throw undecodable(error.message);
       throw error;
     }
-  };
-}
-
-/** A table may have columns of these names, too; only an envelope's hold a record. */
-const isEnvelope = (fields: readonly Field[]): boolean =>
-  ['before', 'after', 'op'].every((name) => fields.some((f) => f.name === name)) &&
-  holdsRecord(fields.find((f) => f.name === 'after')!.type);
-
-/** The columns of the rows that a schema tells of, in an envelope or not; null when it is no record's. */
-export function rowFields(schema: AvroSchema): readonly Field[] | null {
-  const fields = fieldsOf(schema);
-  if (!fields || !isEnvelope(fields)) return fields;
-  const inside = fields.flatMap((f) => (Array.isArray(f.type) ? f.type : [f.type]));
-  return inside.map(fieldsOf).find((f) => f !== null) ?? null;
-}
-
-/** Debezium's envelope: the row is in `after`, which is null for a delete. */
-function compileEnvelope(fields: readonly Field[], columns: Columns): (cursor: Cursor) => Row | null {
-  const names = new Map<string, Skip>();
-  const skips: Skip[] = [];
-  for (const field of fields) {
-    if (field.name === 'after') break;
-    skips.push(compileSkip(field.type, names));
-  }
-  const type = fields.find((f) => f.name === 'after')!.type;
-  const branches = Array.isArray(type) ? type : [type];
-  const named = fields.flatMap((f) => (Array.isArray(f.type) ? f.type : [f.type])).find((t) => fieldsOf(t));
-  const record = branches.map((b) => fieldsOf(b) ?? (b === 'null' ? null : fieldsOf(named ?? b)));
-  const readers = record.map((f) => (f ? compileFields(f, columns, names) : null));
-  return (cursor) => {
-    for (const skip of skips) skip(cursor);
-    const branch = Array.isArray(type) ? cursor.size() : 0;
-    const reader = readers[branch];
-    return reader ? reader(cursor) : null;
   };
 }
 
@@ -173,21 +133,6 @@ function compileFields(
     }
     return row;
   };
-}
-
-/** True for a record, and for the name of one that was defined before. */
-function holdsRecord(type: AvroSchema): boolean {
-  if (Array.isArray(type)) return type.some(holdsRecord);
-  return typeof type === 'string' ? !isPrimitive(type) : fieldsOf(type) !== null;
-}
-
-/** The name of a field in the database. */
-export const columnOf = (field: Field): string => field.column ?? field.name;
-
-/** The fields of a record schema; null for any other. */
-export function fieldsOf(schema: AvroSchema): readonly Field[] | null {
-  if (typeof schema === 'string' || Array.isArray(schema) || schema.type !== 'record') return null;
-  return schema.fields as Field[];
 }
 
 function undecodable(why: string): InsideoutError {

@@ -60,6 +60,7 @@ export interface ErasureProjectOptions {
     source: string,
   ) => Readonly<Record<string, { readonly config: object; open(): Promise<ViewStore> }>>;
   readonly customers?: number;
+  readonly envelope?: 'debezium';
   /** More settings of `rebuild`. */
   readonly rebuild?: string;
 }
@@ -98,7 +99,7 @@ export async function erasureProject(options: ErasureProjectOptions = {}): Promi
     join(folder, 'insideout.config.mjs'),
     `export default {
       namespace: '${source}',
-      sources: { ${source}: { kind: 'postgres', url: '${db.url}', slot: 'slot_${db.name}', partitions: 2,
+      sources: { ${source}: { kind: 'postgres', url: '${db.url}', slot: 'slot_${db.name}', partitions: 2, envelope: '${options.envelope ?? 'none'}',
         tables: ['public.customers', 'public.orders', 'public.payments', 'public.reviews'] } },
       log: ${JSON.stringify(log.config)},
       stores: ${JSON.stringify(Object.fromEntries(Object.entries(stores).map(([name, { config }]) => [name, config])))},

@@ -5,31 +5,37 @@ import { recordsOf } from '../support/capture.ts';
 import { eventually } from '../support/eventually.ts';
 import { erasureProject, filesWith, insert, placeOf, poison, valuesOf } from './erasure-project.ts';
 
-test('erased on the embedded Log and SQLite, a subject is in no file, every place says how that is known, and the certificate verifies', {
-  timeout: 180_000,
-}, async () => {
-  const project = await erasureProject();
-  const { folder } = project;
-  const daemon = project.up();
-  await project.caughtUp();
-  expect(await project.row('customer', poison)).toMatchObject({ email: valuesOf(poison)[0] });
-  expect(filesWith(folder, valuesOf(poison)).length).toBeGreaterThan(0);
-  const before = (await project.ask('dlq', 'list')).answer;
-  expect(before).toHaveLength(1);
+test.each([
+  ['of flat records', {}],
+  ["of Debezium's envelopes", { envelope: 'debezium' as const }],
+])(
+  'erased on the embedded Log %s and SQLite, a subject is in no file, every place says how that is known, and the certificate verifies',
+  {
+    timeout: 180_000,
+  },
+  async (_records, options) => {
+    const project = await erasureProject(options);
+    const { folder } = project;
+    const daemon = project.up();
+    await project.caughtUp();
+    expect(await project.row('customer', poison)).toMatchObject({ email: valuesOf(poison)[0] });
+    expect(filesWith(folder, valuesOf(poison)).length).toBeGreaterThan(0);
+    const before = (await project.ask('dlq', 'list')).answer;
+    expect(before).toHaveLength(1);
 
-  const erased = await project.ask('erase', 'customer', String(poison), '--wait');
-  expect([erased.code, erased.output]).toEqual([0, expect.stringContaining('"completed"')]);
-  const [erasure] = erased.answer;
-  expect(erasure.rows).toEqual({
-    'public.customers': 1,
-    'public.orders': 2,
-    'public.payments': 1,
-    'public.reviews': 1,
-  });
-  const places: Record<string, string> = {};
-  for (const { kind, name, state } of erasure.certificate.body.places)
-    places[`${kind} ${name.replace(project.source, 'shop')}`] = state;
-  expect(places).toMatchInlineSnapshot(`
+    const erased = await project.ask('erase', 'customer', String(poison), '--wait');
+    expect([erased.code, erased.output]).toEqual([0, expect.stringContaining('"completed"')]);
+    const [erasure] = erased.answer;
+    expect(erasure.rows).toEqual({
+      'public.customers': 1,
+      'public.orders': 2,
+      'public.payments': 1,
+      'public.reviews': 1,
+    });
+    const places: Record<string, string> = {};
+    for (const { kind, name, state } of erasure.certificate.body.places)
+      places[`${kind} ${name.replace(project.source, 'shop')}`] = state;
+    expect(places).toMatchInlineSnapshot(`
     {
       "database files shop": "unverifiable",
       "dead letters shop.public.customers.dlq": "verified",
@@ -53,25 +59,26 @@ test('erased on the embedded Log and SQLite, a subject is in no file, every plac
     }
   `);
 
-  expect(filesWith(folder, valuesOf(poison))).toEqual([]);
-  expect((await project.ask('dlq', 'list')).answer).toEqual([]);
-  for (const view of ['customer', 'copy', 'picky', 'payments'] as const)
-    expect([view, await project.row(view, poison)]).toEqual([view, null]);
-  expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody', stars: 5 });
-  expect(await project.row('customer', 14)).toMatchObject({ email: valuesOf(14)[0] });
+    expect(filesWith(folder, valuesOf(poison))).toEqual([]);
+    expect((await project.ask('dlq', 'list')).answer).toEqual([]);
+    for (const view of ['customer', 'copy', 'picky', 'payments'] as const)
+      expect([view, await project.row(view, poison)]).toEqual([view, null]);
+    expect(await project.row('reviews', poison)).toMatchObject({ author: 'somebody', stars: 5 });
+    expect(await project.row('customer', 14)).toMatchObject({ email: valuesOf(14)[0] });
 
-  const again = await project.ask('erasure', 'verify');
-  expect([again.code, again.answer[0].chain, again.answer[0].ok]).toEqual([0, [], true]);
-  const kept = await project.ask('erasure', 'verify', '--head', erasure.certificateHash);
-  expect(kept.code).toBe(0);
-  const cut = await project.ask('erasure', 'verify', '--head', 'f'.repeat(64));
-  expect(cut.code).toBe(3);
-  expect(await daemon.end('SIGTERM')).toBe(0);
-  await eventually(
-    'no file has it after the daemon has ended',
-    () => filesWith(folder, valuesOf(poison)).length === 0,
-  );
-});
+    const again = await project.ask('erasure', 'verify');
+    expect([again.code, again.answer[0].chain, again.answer[0].ok]).toEqual([0, [], true]);
+    const kept = await project.ask('erasure', 'verify', '--head', erasure.certificateHash);
+    expect(kept.code).toBe(0);
+    const cut = await project.ask('erasure', 'verify', '--head', 'f'.repeat(64));
+    expect(cut.code).toBe(3);
+    expect(await daemon.end('SIGTERM')).toBe(0);
+    await eventually(
+      'no file has it after the daemon has ended',
+      () => filesWith(folder, valuesOf(poison)).length === 0,
+    );
+  },
+);
 
 test('where a command saw a value that it could not remove, a daemon that does not know the value says so, and never that it is gone', {
   timeout: 180_000,

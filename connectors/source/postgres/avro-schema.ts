@@ -1,4 +1,6 @@
 import type { AvroSchema } from '../../../log/avro/schema-registry.ts';
+import { envelopeSchema } from './envelope.ts';
+import type { EnvelopeKind } from './options.ts';
 import type { PgType } from './types.ts';
 
 export interface SchemaColumn {
@@ -80,6 +82,16 @@ export function valueSchema(
       key.has(c.name) ? field(c, avroType(c.type)) : { ...field(c, nullable(c.type)), default: null },
     ),
   };
+}
+
+/** Schema of a table's record values: that of its rows, or of envelopes around them. */
+export function recordSchema(
+  topic: string,
+  columns: readonly SchemaColumn[],
+  { key, envelope }: { key: ReadonlySet<string>; envelope: EnvelopeKind },
+): AvroSchema {
+  const row = valueSchema(topic, columns, key);
+  return envelope === 'debezium' ? envelopeSchema(topic, row) : row;
 }
 
 function named(column: SchemaColumn, type: AvroSchema): { [field: string]: unknown } {

@@ -70,6 +70,12 @@ export function attempt(options: Pick<PostgresSourceOptions, 'url' | 'slot'>, do
   }
 }
 
+/** The database of a url; without one it is that of the user's name. */
+export function databaseOf(url: string): string {
+  const { pathname, username } = new URL(url);
+  return decodeURIComponent(pathname.slice(1) || username);
+}
+
 /** A quoted SQL identifier. */
 export const quoteIdent = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 /** A quoted SQL string. */

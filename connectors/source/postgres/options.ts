@@ -21,6 +21,8 @@ export interface PostgresSourceOptions {
    * changes were missed of.
    */
   readonly snapshot?: 'initial' | 'never' | undefined;
+  /** What is around the rows in the Log: nothing, or Debezium's envelope. Default `none`. */
+  readonly envelope?: EnvelopeKind | undefined;
   /** What TRUNCATE does to the views. Default `propagate`. */
   readonly truncate?: 'propagate' | 'ignore' | undefined;
   /** Writes a logical message this often, for databases so idle that the slot would hold WAL. Default off. */
@@ -36,5 +38,7 @@ export interface PostgresSourceOptions {
   /** Called with the tables that are left out, when the source begins and whenever others are. */
   readonly onStoppedTables?: ((tables: readonly StoppedTable[]) => void) | undefined;
 }
+
+export type EnvelopeKind = 'none' | 'debezium';
 
 export const defaultPartitions = 4;

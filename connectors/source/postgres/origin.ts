@@ -12,6 +12,7 @@ export function originOf(transaction: { lsn: Lsn; xid: number | null; micros: bi
   const xid = transaction.xid === null ? null : Buffer.from(transaction.xid.toString());
   const made = new Map<string, Headers>();
   return {
+    ...transaction,
     timestamp: Number(transaction.micros / 1000n),
     headers: (op) => {
       let headers = made.get(op);

@@ -5,7 +5,7 @@ import type { ChangeStream, Source } from '../source.ts';
 import { CaptureState } from './capture-state.ts';
 import type { CatalogTable } from './catalog.ts';
 import { PostgresChangeStream } from './change-stream.ts';
-import { quoteIdent, withClient } from './connection.ts';
+import { databaseOf, quoteIdent, withClient } from './connection.ts';
 import { defaultPartitions, type PostgresSourceOptions } from './options.ts';
 import { preflight } from './preflight.ts';
 import { createPublication } from './publication.ts';
@@ -35,7 +35,12 @@ async function open(options: PostgresSourceOptions, log: Log, signal: AbortSigna
     Watermark.read(log, options.name),
   ]);
   const tables = new Tables(
-    { source: options.name, partitions: options.partitions ?? defaultPartitions },
+    {
+      source: options.name,
+      partitions: options.partitions ?? defaultPartitions,
+      envelope: options.envelope ?? 'none',
+      database: databaseOf(options.url),
+    },
     log,
   );
   const start = await withClient(options, 'checking the database', (client) =>

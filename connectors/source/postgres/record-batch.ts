@@ -1,3 +1,4 @@
+import type { Lsn } from '../../../core/lsn.ts';
 import { partitionOf } from '../../../core/partition.ts';
 import { ByteWriter } from '../../../log/avro/byte-writer.ts';
 import { truncateBytes } from '../../../log/avro/truncate-record.ts';
@@ -5,10 +6,19 @@ import type { Headers, LogRecord } from '../../../log/log.ts';
 import type { Tuple } from './pgoutput.ts';
 import type { PreparedTable } from './tables.ts';
 
+/** What happened to a row: read by a snapshot, created, updated, deleted; or to its table: truncated. */
+export type Op = 'r' | 'c' | 'u' | 'd' | 't';
+
 /** Where a record comes from; the same for all records of a transaction. */
 export interface Origin {
+  readonly lsn: Lsn;
+  /** Null in a snapshot. */
+  readonly xid: number | null;
+  /** Commit time, or that of the snapshot; microseconds since 1970. */
+  readonly micros: bigint;
+  /** The same, in milliseconds. */
   readonly timestamp: number;
-  readonly headers: (op: 'r' | 'c' | 'u' | 'd' | 't') => Headers;
+  readonly headers: (op: Op) => Headers;
 }
 
 /** Collects encoded records until somebody takes them. */
@@ -38,14 +48,18 @@ export class RecordBatch {
     this.#push(
       table,
       key,
-      table.encoder.value(tuple, this.#writer),
+      table.encoder.value(tuple, this.#writer, write.op, write.origin),
       write.origin.headers(write.op),
       write.origin.timestamp,
     );
   }
 
   tombstone(table: PreparedTable, tuple: Tuple, origin: Origin): void {
-    this.#push(table, table.encoder.key(tuple, this.#writer), null, origin.headers('d'), origin.timestamp);
+    const key = table.encoder.key(tuple, this.#writer);
+    const headers = origin.headers('d');
+    const told = table.encoder.deleted(tuple, this.#writer, origin);
+    if (told) this.#push(table, key, told, headers, origin.timestamp);
+    this.#push(table, key, null, headers, origin.timestamp);
   }
 
   /** The key of a tuple, to compare it with another. */

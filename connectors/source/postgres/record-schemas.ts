@@ -1,5 +1,5 @@
 import type { RecordSchemas } from '../record-schemas.ts';
-import { keySchema, topicOf, valueSchema } from './avro-schema.ts';
+import { keySchema, recordSchema, topicOf } from './avro-schema.ts';
 import { namedTables, publishedTables } from './catalog.ts';
 import { withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
@@ -26,7 +26,13 @@ export const recordSchemas = (options: PostgresSourceOptions): Promise<Map<strin
         const columns = found.map((c) => ({ ...c, type: types.get(c.typeOid)! }));
         const key = columns.filter((c) => c.key);
         const names = new Set(key.map((c) => c.name));
-        return [topic, { key: keySchema(topic, key), value: valueSchema(topic, columns, names) }];
+        return [
+          topic,
+          {
+            key: keySchema(topic, key),
+            value: recordSchema(topic, columns, { key: names, envelope: options.envelope ?? 'none' }),
+          },
+        ];
       }),
     );
   });

@@ -1,6 +1,8 @@
 import type { ByteWriter } from '../../../log/avro/byte-writer.ts';
 import { headerLength, writeHeader } from '../../../log/avro/wire-format.ts';
+import type { EnvelopeTail } from './envelope.ts';
 import { isUnchanged, type Tuple } from './pgoutput.ts';
+import type { Op, Origin } from './record-batch.ts';
 import type { PgType } from './types.ts';
 import { arrayEncoder, encoders, type ValueEncoder } from './value-encoder.ts';
 
@@ -22,12 +24,19 @@ export class TableEncoder {
   readonly #valueSchemaId: number;
   readonly #encoders: readonly ValueEncoder[];
   readonly #bare: readonly boolean[];
+  readonly #envelope: EnvelopeTail | null;
 
-  constructor(columns: readonly EncodedColumn[], keySchemaId: number, valueSchemaId: number) {
+  /** Values are flat rows, or rows in an envelope where there is one. */
+  constructor(
+    columns: readonly EncodedColumn[],
+    schemas: { readonly keyId: number; readonly valueId: number },
+    envelope: EnvelopeTail | null = null,
+  ) {
     this.columns = columns;
     this.keyColumns = columns.flatMap((c, i) => (c.key ? [i] : []));
-    this.#keySchemaId = keySchemaId;
-    this.#valueSchemaId = valueSchemaId;
+    this.#keySchemaId = schemas.keyId;
+    this.#valueSchemaId = schemas.valueId;
+    this.#envelope = envelope;
     this.#encoders = columns.map((c) =>
       c.type.element ? arrayEncoder(encoders[c.type.element.encoding]) : encoders[c.type.encoding],
     );
@@ -43,8 +52,13 @@ export class TableEncoder {
   }
 
   /** Null and unchanged columns are written as null; who wants unchanged ones completed does so before. */
-  value(tuple: Tuple, writer: ByteWriter): Buffer {
+  value(tuple: Tuple, writer: ByteWriter, op: Op, origin: Origin): Buffer {
     this.#header(writer, this.#valueSchemaId);
+    const envelope = this.#envelope;
+    if (envelope) {
+      writer.byte(0);
+      writer.byte(2);
+    }
     const { source, starts, ends } = tuple;
     const columnEncoders = this.#encoders;
     const bare = this.#bare;
@@ -56,6 +70,21 @@ export class TableEncoder {
         columnEncoders[i]!(source, start, ends[i]!, writer);
       }
     }
+    if (envelope) envelope.write(writer, op, origin);
+    return writer.end();
+  }
+
+  /** What an envelope tells of a row that was deleted: its key. Null where the tombstone says it all. */
+  deleted({ source, starts, ends }: Tuple, writer: ByteWriter, origin: Origin): Buffer | null {
+    if (!this.#envelope) return null;
+    this.#header(writer, this.#valueSchemaId);
+    writer.byte(2);
+    this.columns.forEach(({ key }, i) => {
+      if (key) this.#encoders[i]!(source, starts[i]!, ends[i]!, writer);
+      else writer.byte(0);
+    });
+    writer.byte(0);
+    this.#envelope.write(writer, 'd', origin);
     return writer.end();
   }
 

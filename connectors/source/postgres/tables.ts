@@ -2,7 +2,9 @@ import type pg from 'pg';
 import { InsideoutError, isInsideoutError } from '../../../core/errors.ts';
 import { registerTruncate } from '../../../log/avro/truncate-record.ts';
 import type { Log } from '../../../log/log.ts';
-import { type KeyColumn, keySchema, keyShape, topicOf, valueSchema } from './avro-schema.ts';
+import { type KeyColumn, keySchema, keyShape, recordSchema, topicOf } from './avro-schema.ts';
+import { EnvelopeTail } from './envelope.ts';
+import type { EnvelopeKind } from './options.ts';
 import { type EncodedColumn, TableEncoder } from './table-encoder.ts';
 import { TypeCatalog } from './types.ts';
 
@@ -38,19 +40,25 @@ export interface PreparedTable {
 export const qualifiedName = (t: { readonly schema: string; readonly table: string }): string =>
   `${t.schema}.${t.table}`;
 
+export interface TablesOptions {
+  readonly source: string;
+  readonly partitions: number;
+  readonly envelope: EnvelopeKind;
+  /** Name of the database, which envelopes tell. */
+  readonly database: string;
+}
+
 /** Prepares table versions, each once. */
 export class Tables {
   readonly types = new TypeCatalog();
-  readonly #source: string;
+  readonly #options: TablesOptions;
   readonly #log: Log;
-  readonly #partitions: number;
   readonly #prepared = new Map<string, PreparedTable>();
   readonly #partitionCounts = new Map<string, number>();
   #truncateId: number | null = null;
 
-  constructor(options: { source: string; partitions: number }, log: Log) {
-    this.#source = options.source;
-    this.#partitions = options.partitions;
+  constructor(options: TablesOptions, log: Log) {
+    this.#options = options;
     this.#log = log;
   }
 
@@ -65,14 +73,14 @@ export class Tables {
     const oids = version.columns.map((c) => c.typeOid);
     if (oids.some((oid) => !this.types.get(oid))) await this.types.load(await client(), oids);
     const columns = version.columns.map((c) => ({ ...c, type: this.types.get(c.typeOid)! }));
-    const topic = topicOf(this.#source, version.schema, version.table);
+    const topic = topicOf(this.#options.source, version.schema, version.table);
     await this.ensureTopics([version]);
     const prepared: PreparedTable = {
       schema: version.schema,
       table: version.table,
       topic,
-      partitions: this.#partitionCounts.get(topic) ?? this.#partitions,
-      ...(await this.#register(topic, columns)),
+      partitions: this.#partitionCounts.get(topic) ?? this.#options.partitions,
+      ...(await this.#register(topic, version, columns)),
     };
     // A refusal is asked again at the next start, when the operator may have settled it.
     this.#prepared.set(signature, prepared);
@@ -87,39 +95,47 @@ export class Tables {
 
   async #register(
     topic: string,
+    { schema, table }: TableVersion,
     columns: readonly (EncodedColumn & KeyColumn)[],
   ): Promise<Pick<PreparedTable, 'encoder' | 'keyShape' | 'stopped'>> {
     const ofKey = columns.filter((c) => c.key);
+    const { source, database, envelope } = this.#options;
+    const tail = envelope === 'debezium' ? new EnvelopeTail({ source, database, schema, table }) : null;
     try {
       const { schemas } = this.#log;
       const names = new Set(ofKey.map((c) => c.name));
       const [keyId, valueId] = await Promise.all([
         schemas.register(`${topic}-key`, keySchema(topic, ofKey)),
-        schemas.register(`${topic}-value`, valueSchema(topic, columns, names)),
+        schemas.register(`${topic}-value`, recordSchema(topic, columns, { key: names, envelope })),
       ]);
       return {
-        encoder: new TableEncoder(columns, keyId, valueId),
+        encoder: new TableEncoder(columns, { keyId, valueId }, tail),
         keyShape: keyShape(keyId, ofKey),
         stopped: null,
       };
     } catch (error) {
       if (!isInsideoutError(error, 'SCHEMA_INCOMPATIBLE')) throw error;
-      return { encoder: new TableEncoder(columns, 0, 0), keyShape: '', stopped: untilRestart(error) };
+      return {
+        encoder: new TableEncoder(columns, { keyId: 0, valueId: 0 }),
+        keyShape: '',
+        stopped: untilRestart(error),
+      };
     }
   }
 
   /** The topics of these tables. One that exists keeps its partition count: changing it would move keys to other partitions. */
   async ensureTopics(tables: readonly { readonly schema: string; readonly table: string }[]): Promise<void> {
-    const topics = tables.map((t) => topicOf(this.#source, t.schema, t.table));
+    const topics = tables.map((t) => topicOf(this.#options.source, t.schema, t.table));
     const unknown = topics.filter((topic) => !this.#partitionCounts.has(topic));
     if (unknown.length === 0) return;
     const counts = await this.#log.partitions(unknown);
     const missing = unknown.filter((topic) => !counts.has(topic));
     if (missing.length > 0)
       await this.#log.ensureTopics(
-        missing.map((name) => ({ name, partitions: this.#partitions, cleanup: 'compact' })),
+        missing.map((name) => ({ name, partitions: this.#options.partitions, cleanup: 'compact' })),
       );
-    for (const topic of unknown) this.#partitionCounts.set(topic, counts.get(topic) ?? this.#partitions);
+    for (const topic of unknown)
+      this.#partitionCounts.set(topic, counts.get(topic) ?? this.#options.partitions);
   }
 }
 

@@ -170,15 +170,16 @@ export class TransactionReader {
       // Both are views on the writer's slab and stay as they are when more is written.
       const oldKey = this.#batch.key(table, this.#old);
       const newKey = this.#batch.key(table, row);
-      if (!oldKey.equals(newKey)) this.#batch.tombstone(table, this.#old, origin);
-      return this.#upsert(table, row, origin);
+      if (oldKey.equals(newKey)) return this.#upsert(table, row, { op: 'u', origin });
+      this.#batch.tombstone(table, this.#old, origin);
+      return this.#upsert(table, row, { op: 'c', origin });
     }
-    return this.#upsert(table, this.#new, origin);
+    return this.#upsert(table, this.#new, { op: 'u', origin });
   }
 
-  #upsert(table: PreparedTable, tuple: Tuple, origin: Origin): Wanted {
+  #upsert(table: PreparedTable, tuple: Tuple, write: { op: 'c' | 'u'; origin: Origin }): Wanted {
     if (!hasUnchanged(tuple)) {
-      this.#batch.upsert(table, tuple, { op: 'u', origin });
+      this.#batch.upsert(table, tuple, write);
       return null;
     }
     return {
@@ -186,7 +187,7 @@ export class TransactionReader {
       table,
       tuple: tuple.copy(),
       // A row that is gone by now has its delete further on in the stream, so this version may be left out.
-      resume: (row) => row && this.#batch.upsert(table, row, { op: 'u', origin }),
+      resume: (row) => row && this.#batch.upsert(table, row, write),
     };
   }
 

@@ -7,6 +7,7 @@ import {
   safeName,
   valueSchema,
 } from '../../../../connectors/source/postgres/avro-schema.ts';
+import { originOf } from '../../../../connectors/source/postgres/origin.ts';
 import { isNull, Tuple } from '../../../../connectors/source/postgres/pgoutput.ts';
 import { TableEncoder } from '../../../../connectors/source/postgres/table-encoder.ts';
 import type { PgType } from '../../../../connectors/source/postgres/types.ts';
@@ -44,11 +45,11 @@ function roundTrip(
   columns: readonly { name: string; type: PgType; key: boolean }[],
   values: readonly (string | null)[],
 ) {
-  const encoder = new TableEncoder(columns, 7, 8);
+  const encoder = new TableEncoder(columns, { keyId: 7, valueId: 8 });
   const writer = new ByteWriter(64);
   const tuple = tupleOf(values);
   const key = encoder.key(tuple, writer);
-  const value = encoder.value(tuple, writer);
+  const value = encoder.value(tuple, writer, 'u', originOf({ lsn: 1n, xid: 1, micros: 1n }));
   expect(key.readUInt32BE(1)).toBe(7);
   expect(value.readUInt32BE(1)).toBe(8);
   const read = (schema: unknown, bytes: Buffer) =>
