@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { openExistingLog } from '../daemon/existing.ts';
-import { type DeadLetter, readDeadLetters } from '../materializer/apply/dead-letters.ts';
+import { type DeadLetter, deadLettersOf, readDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { config, globals } from './context.ts';
 import { report, table } from './output.ts';
 
@@ -64,9 +64,7 @@ async function read(command: Command, topic: string | undefined): Promise<DeadLe
   const log = await openExistingLog(await config(command));
   try {
     const topics =
-      topic === undefined
-        ? (await log.topics()).filter((t) => t.endsWith('.dlq')).map((t) => t.slice(0, -4))
-        : [topic];
+      topic === undefined ? (await log.topics()).map(deadLettersOf).filter((t) => t !== null) : [topic];
     const letters: DeadLetter[][] = [];
     for (const t of topics) letters.push(await readDeadLetters(log, t));
     // There may be more of them than a call takes arguments.
