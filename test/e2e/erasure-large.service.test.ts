@@ -1,3 +1,4 @@
+import { Kafka, logLevel } from 'kafkajs';
 import { expect, onTestFinished, test } from 'vitest';
 import { journalTopic } from '../../deletes/journal.ts';
 import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
@@ -39,4 +40,27 @@ test(`a subject with ${orders} rows is erased to its certificate, and no event o
   const found = events.map((event) => JSON.parse(event.toString())).filter(({ type }) => type === 'found');
   expect(found.length).toBeGreaterThan(10);
   expect(found.map(({ more }) => more === true)).toEqual(found.map((_, i) => i < found.length - 1));
+});
+
+test('where the Log does not take what is to be written down of a subject, the command ends and says so, and nothing is deleted', {
+  timeout: 60_000,
+}, async () => {
+  const { kafka, registry } = servers();
+  const options = { brokers: [kafka], registry: { url: registry } };
+  const project = await erasureProject({
+    log: { config: { kind: 'kafka', ...options }, open: () => openKafkaLog(options) },
+  });
+  const admin = new Kafka({ brokers: [kafka], logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  onTestFinished(() => admin.disconnect());
+  // Room for a request, and not for the hashes of its rows.
+  const configEntries = [{ name: 'max.message.bytes', value: '900' }];
+  await admin.createTopics({
+    topics: [{ topic: journalTopic(project.source), numPartitions: 1, configEntries }],
+  });
+  project.up();
+  await project.caughtUp();
+  const { code, answer } = await project.ask('erase', 'customer', String(poison), '--wait');
+  expect([code, answer.error.code]).toEqual([1, 'LOG_RECORD_TOO_LARGE']);
+  expect((await project.db.client.query(`select from customers where id = ${poison}`)).rowCount).toBe(1);
 });
