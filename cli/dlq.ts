@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { holdsOwnDeadLetters } from '../daemon/concerns.ts';
 import { openExistingLog } from '../daemon/existing.ts';
-import { type DeadLetter, readDeadLetters } from '../materializer/apply/dead-letters.ts';
+import { type DeadLetter, deadLettersOf, readDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { config, globals } from './context.ts';
 import { report, table } from './output.ts';
 
@@ -70,7 +70,10 @@ async function read(command: Command, topic: string | undefined): Promise<DeadLe
   try {
     const topics =
       topic === undefined
-        ? (await log.topics()).filter((t) => holdsOwnDeadLetters(loaded, t)).map((t) => t.slice(0, -4))
+        ? (await log.topics())
+            .filter((t) => holdsOwnDeadLetters(loaded, t))
+            .map(deadLettersOf)
+            .filter((t) => t !== null)
         : [topic];
     const letters: DeadLetter[][] = [];
     for (const t of topics) letters.push(await readDeadLetters(log, t));

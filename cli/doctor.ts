@@ -15,6 +15,7 @@ import {
 } from '../daemon/wiring.ts';
 import type { Log } from '../log/log.ts';
 import { config, globals } from './context.ts';
+import { checkSecrets } from './doctor-secrets.ts';
 import { checkViews } from './doctor-views.ts';
 import { findingLine } from './finding-line.ts';
 import { exit, report } from './output.ts';
@@ -28,7 +29,13 @@ export function doctorCommand(): Command {
     .action(async (_options: object, command: Command) => {
       const loaded = await config(command);
       const findings = (
-        await Promise.all([...sources(loaded), checkLog(loaded), ...stores(loaded), subjects(loaded)])
+        await Promise.all([
+          ...sources(loaded),
+          checkLog(loaded),
+          ...stores(loaded),
+          subjects(loaded),
+          checkSecrets(loaded),
+        ])
       ).flat();
       const wrong = findings.filter((f) => f.severity === 'error');
       report(globals(command).json, { ok: wrong.length === 0, findings }, () =>

@@ -53,7 +53,7 @@ export const errorCodes = {
   VIEW_UNKNOWN: ['never', 'no view has this name'],
   ERASURE_KEY: [
     'operator',
-    'the key that signs erasures, or the file of subject keys, is missing or cannot be used',
+    'the key that signs erasures, or the file of subject keys, is missing, open to others, or cannot be used',
   ],
   ERASURE_UNKNOWN: ['never', 'no erasure has this id'],
   ERASURE_BROKEN: [

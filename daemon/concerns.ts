@@ -1,3 +1,4 @@
+import { deadLettersOf } from '../materializer/apply/dead-letters.ts';
 import type { CheckedConfig } from './config/check.ts';
 
 /**
@@ -11,4 +12,4 @@ export function concerns(config: CheckedConfig, topic: string): boolean {
 
 /** True for the topics of dead letters that views of this config can have written. */
 export const holdsOwnDeadLetters = (config: CheckedConfig, topic: string): boolean =>
-  topic.endsWith('.dlq') && (concerns(config, topic) || topic.startsWith(`${config.namespace}.view.`));
+  deadLettersOf(topic) !== null && (concerns(config, topic) || topic.startsWith(`${config.namespace}.view.`));

@@ -3,7 +3,7 @@ import { AnyReader } from '../log/avro/any-reader.ts';
 import { isTruncate } from '../log/avro/truncate-record.ts';
 import type { Log, LogRecord, RecordBatch } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
-import { ofDeadIn, type TopicToLookAt } from './look-log.ts';
+import { ofDeadIn, type TopicToLookAt } from './record-traces.ts';
 import type { Tracer } from './tracer.ts';
 
 /** What came while a topic was read is read as well, before anything is appended. */

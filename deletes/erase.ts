@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { FoundSubject, OwnerColumn, SourceEraser, SubjectRows } from '../connectors/source/erasure.ts';
 import { accepted } from './accepted.ts';
+import { inParts } from './event-parts.ts';
+import { merged } from './hash-lists.ts';
 import type { Erasure, Journal, NotedRows, OwnerHashes } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
 import { settleRounds } from './rounds.ts';
@@ -16,6 +18,8 @@ export interface RequestParts {
   readonly hasher: KeyHasher;
   /** The file of subject keys, where there is one. */
   readonly shred: string | null;
+  /** What hashes take in one event of the journal; default `usualEventBytes`. */
+  readonly eventBytes?: number;
 }
 
 /** An erasure that was begun, and what only this process knows of it. */
@@ -41,7 +45,8 @@ export async function requestErasure(subject: Subject, id: string, parts: Reques
       id: erasure,
       beforeCommit: async ({ rows, owners }, round) => {
         const found = { rows: noted(rows, hasher), owners: ownersOf(owners, hasher) };
-        await journal.record({ type: 'found', erasure, ...found, round });
+        for (const [part, more] of inParts(found, parts.eventBytes))
+          await journal.record({ type: 'found', erasure, ...part, round, ...more });
       },
     });
     known = joinedValues(known, { telling: erased.telling, texts: textsOf(erased.rows, hasher) });
@@ -73,7 +78,7 @@ export async function trackErasure(
     seen.add(left.rows);
     // Whether the application overwrites the rows that stay is not asked for.
     const rows = noted(left.rows, hasher).map(({ stays: _, ...of }) => of);
-    await track(erasure, { rows, owners: ownersOf(deletedOnly(left.owners), hasher) }, journal);
+    await track(erasure, { rows, owners: ownersOf(deletedOnly(left.owners), hasher) }, parts);
     if (size(left.rows) > 0) await parts.wait(size(left.rows));
     const followed = await settleTracked(subject, id, { erasure, seen }, parts);
     for (const value of followed.kept) telling.delete(value);
@@ -93,33 +98,40 @@ type Left = Pick<FoundSubject, 'rows' | 'telling' | 'owners'>;
 async function request(
   subject: Subject,
   { id, deletes }: { id: string; deletes: boolean },
-  { journal, eraser, hasher, shred }: RequestParts,
+  { journal, eraser, hasher, shred, eventBytes }: RequestParts,
 ): Promise<string> {
   const subjectHash = hasher.subject(subject.name, id);
   const { erasures } = await journal.refresh();
   const former = [...erasures.values()].filter((e) => e.subjectHash === subjectHash);
   const open = former.find((e) => e.phase !== 'completed');
-  if (open) {
+  if (open && !open.requesting) {
     await settleRounds([open.id], { journal, eraser });
     return open.id;
   }
-  const erasure = randomUUID();
+  const erasure = open?.id ?? randomUUID();
   const { name, source } = subject;
-  const keys = former.filter((e) => !e.lifted).flatMap((e) => e.keys);
+  const keys = merged(former.filter((e) => e !== open && !e.lifted).flatMap((e) => e.keys));
   // Certificates of before are no reason to forget what was seen.
   const seen = former.flatMap((e) => [...e.valuesSeen]);
-  await journal.record({
-    type: 'requested',
-    erasure,
-    subject: name,
-    subjectHash,
-    kind: 'source',
-    source,
-    deletes,
-    ...(shred === null ? {} : { shred: shredHash(shred, shredSubject(name, id)) }),
-    ...(keys.length === 0 ? {} : { keys }),
-    ...(seen.length === 0 ? {} : { valuesSeen: Object.fromEntries(seen) }),
-  });
+  for (const [part, more] of inParts({ keys }, eventBytes)) {
+    const written = await accepted(
+      journal.record({
+        type: 'requested',
+        erasure,
+        subject: name,
+        subjectHash,
+        kind: 'source',
+        source,
+        deletes,
+        ...(shred === null ? {} : { shred: shredHash(shred, shredSubject(name, id)) }),
+        ...(part.keys.length === 0 ? {} : part),
+        ...(seen.length === 0 ? {} : { valuesSeen: Object.fromEntries(seen) }),
+        ...more,
+      }),
+    );
+    // Another process that erases the same subject found a part of it, and has written all of it.
+    if (!written) break;
+  }
   return erasure;
 }
 
@@ -137,12 +149,13 @@ async function committed(erasure: string, barrier: string, journal: Journal): Pr
 async function track(
   erasure: string,
   { rows, owners }: { rows: readonly NotedRows[]; owners: readonly OwnerHashes[] },
-  journal: Journal,
+  { journal, eventBytes }: RequestParts,
 ): Promise<void> {
   const { tracked } = journal.state.erasures.get(erasure)!;
   const fresh = tracked ? beyond(tracked.rows, rows) : rows;
-  if (tracked && fresh.length === 0) return;
-  await journal.record({ type: 'found', erasure, rows: fresh, owners });
+  if (tracked?.whole && fresh.length === 0) return;
+  for (const [part, more] of inParts({ rows: fresh, owners }, eventBytes))
+    await journal.record({ type: 'found', erasure, ...part, ...more });
 }
 
 /**
@@ -153,7 +166,7 @@ async function settleTracked(
   subject: Subject,
   id: string,
   { erasure, seen }: { readonly erasure: string; readonly seen: SeenRows },
-  { journal, eraser, hasher }: RequestParts,
+  { journal, eraser, hasher, eventBytes }: RequestParts,
 ): Promise<{ settled: boolean; left: Left; kept: readonly string[] }> {
   const left: Left = { rows: [], telling: [], owners: [] };
   const tracked = () => journal.state.erasures.get(erasure)!.tracked;
@@ -163,9 +176,12 @@ async function settleTracked(
   if (!found.gone) return { settled: false, left: found, kept: [] };
   const { kept, barrier, point } = found.gone;
   const others = { kept: noted(kept.rows, hasher), owners: ownersOf(kept.owners, hasher) };
-  const settles = { last: asked.last, ...others, point };
-  // Refused when another process has noted more rows, or has settled it.
-  const done = await accepted(journal.record({ type: 'deleted', erasure, barrier, tracked: settles }));
+  let done = true;
+  for (const [part, more] of inParts(others, eventBytes)) {
+    const settles = { last: asked.last, ...part, point, ...more };
+    // Refused when another process has noted more rows, or has settled it.
+    done &&= await accepted(journal.record({ type: 'deleted', erasure, barrier, tracked: settles }));
+  }
   return { settled: done || !tracked(), left, kept: kept.telling };
 }
 

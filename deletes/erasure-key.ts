@@ -10,6 +10,7 @@ import { dirname } from 'node:path';
 import { InsideoutError } from '../core/errors.ts';
 import { makeFolder } from '../log/folder.ts';
 import { KeyHasher } from './key-hash.ts';
+import { assertPrivate } from './private-file.ts';
 
 /** What signs certificates, and what hashes identifiers; the second is derived from the first. */
 export interface ErasureKey {
@@ -20,7 +21,7 @@ export interface ErasureKey {
 
 /**
  * Reads the Ed25519 private key, PKCS #8 in PEM; creates one that only its owner may read when there is none and
- * `create` is set. Whoever loses it can prove nothing any more, so it belongs into the backups of secrets.
+ * `create` is set. One that others may read is refused. Whoever loses it can prove nothing any more, so it belongs into the backups of secrets.
  * Errors: `ERASURE_KEY`.
  */
 export function loadErasureKey(path: string, options: { create: boolean }): ErasureKey {
@@ -31,6 +32,7 @@ export function loadErasureKey(path: string, options: { create: boolean }): Eras
       });
     create(path);
   }
+  assertPrivate(path, 'The key of erasures at');
   try {
     const privateKey = createPrivateKey(readFileSync(path));
     if (privateKey.asymmetricKeyType !== 'ed25519') throw new TypeError('not an Ed25519 key');

@@ -1,11 +1,8 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { SourceEraser } from '../connectors/source/erasure.ts';
 import { InsideoutError } from '../core/errors.ts';
-import { AnyReader } from '../log/avro/any-reader.ts';
-import { readDeadLetters, removeDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { accepted } from './accepted.ts';
 import { AppliedWatch, type Behind } from './applied.ts';
-import { buryErased } from './bury.ts';
 import {
   authentic,
   certificateHash,
@@ -14,22 +11,21 @@ import {
   lookedFor,
   signCertificate,
 } from './certificate.ts';
+import { cleanLog } from './clean-log.ts';
 import type { ErasureKey } from './erasure-key.ts';
 import { findFormer } from './former-rows.ts';
 import { type Erasure, type Journal, journalTopic } from './journal.ts';
 import { unsettled } from './journal-fold.ts';
-import { type LookParts, lookEverywhere, statement, topicsToLookAt } from './look.ts';
-import { ofRecordIn } from './look-log.ts';
+import { type LookParts, lookEverywhere, statement } from './look.ts';
 import { generationName } from './look-views.ts';
 import { waitUntilPassed } from './passing.ts';
 import { patiently } from './patience.ts';
 import { type Place, placeId, remembered, sameStates, settled } from './place.ts';
 import { settleRounds } from './rounds.ts';
 import { keyPlaces, shredKeys } from './shredding-place.ts';
-import { type KnownValues, type Target, targetOf } from './target.ts';
+import { type KnownValues, targetOf } from './target.ts';
 import { recoverTopicDeletes } from './topic-deletes.ts';
 import { requestPlaces, waitsForRetention } from './topic-places.ts';
-import { Tracer } from './tracer.ts';
 
 export interface FinishParts extends LookParts {
   readonly journal: Journal;
@@ -176,36 +172,6 @@ const pending = ({ entry, reason }: Behind): Place =>
     state: 'pending',
     reason,
   });
-
-/** Dead letters of erased rows are removed, rows that are back buried, and older records compacted away. */
-async function cleanLog(
-  targets: readonly Target[],
-  parts: FinishParts & { readonly bury: ReadonlySet<string> },
-): Promise<void> {
-  const { log, hasher, bury, signal } = parts;
-  const tracer = new Tracer(hasher, targets);
-  const topics = await topicsToLookAt(tracer.topics, parts);
-  const reader = new AnyReader(log.schemas);
-  const rows = topics.filter((t) => t.kind !== 'dead letters');
-  for (const place of rows) {
-    const doomed = [];
-    for (const letter of await readDeadLetters(log, place.topic, { signal })) {
-      const key = letter.key && (await reader.read(letter.key));
-      const row = letter.value && (await reader.read(letter.value));
-      const raw = letter.value && !row ? tracer.ofValues({ bytes: letter.value }) : [];
-      const { found, orphans } = ofRecordIn(place, { key, row, headers: letter.headers }, tracer);
-      if (found.length + orphans.length > 0 || (row && tracer.ofValues(row).length > 0) || raw.length > 0)
-        doomed.push(letter);
-    }
-    if (doomed.length > 0) await removeDeadLetters(log, doomed, { signal });
-  }
-  if (bury.size > 0) {
-    const buried = targets.filter(({ erasure }) => bury.has(erasure));
-    await buryErased(log, rows, { tracer: new Tracer(hasher, buried), signal });
-  }
-  // Others have topics that are not compacted; what becomes of their records is told by the look.
-  await log.compact([...(await log.tombstoneRetention(topics.map((t) => t.topic))).keys()], { signal });
-}
 
 /** The database asked again for the subject's rows, and what its own files keep. */
 async function databasePlaces(erasure: Erasure, parts: FinishParts): Promise<Place[]> {

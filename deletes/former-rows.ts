@@ -5,8 +5,9 @@ import { isTruncate } from '../log/avro/truncate-record.ts';
 import type { Log } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
 import { accepted } from './accepted.ts';
+import { inParts } from './event-parts.ts';
+import { hashesByTopic } from './hash-lists.ts';
 import type { ErasedKeys, Erasure, Journal, OwnedBefore, OwnerHashes } from './journal.ts';
-import { hashesByTopic } from './journal-fold.ts';
 import type { KeyHasher } from './key-hash.ts';
 
 export interface FormerParts {
@@ -36,20 +37,17 @@ export async function findFormer(erasures: readonly Erasure[], parts: FormerPart
   return whole;
 }
 
-/** An event of the journal is one record, of a few megabytes at most. */
-const atOnce = 20_000;
-
 async function writeDown({ erasure, keys, owners }: Search, journal: Journal): Promise<boolean> {
   const { id, barrier, point } = erasure;
-  const parts: { keys: ErasedKeys[]; owners: OwnerHashes[] }[] = [];
-  for (const [topic, hashes] of keys)
-    for (const some of slices([...hashes])) parts.push({ keys: [{ topic, hashes: some }], owners: [] });
-  for (const { topic, column, through, fresh } of owners)
-    for (const some of slices([...fresh]))
-      parts.push({ keys: [], owners: [{ topic, column, through, hashes: some }] });
-  if (parts.length === 0) parts.push({ keys: [], owners: [] });
-  for (const [i, part] of parts.entries()) {
-    const more = i < parts.length - 1 ? { more: true as const } : {};
+  const found = {
+    keys: [...keys].map(([topic, hashes]): ErasedKeys => ({ topic, hashes: [...hashes] })),
+    owners: owners
+      .filter(({ fresh }) => fresh.size > 0)
+      .map(
+        ({ topic, column, through, fresh }): OwnerHashes => ({ topic, column, through, hashes: [...fresh] }),
+      ),
+  };
+  for (const [part, more] of inParts(found)) {
     const event = {
       type: 'former' as const,
       erasure: id,
@@ -63,10 +61,6 @@ async function writeDown({ erasure, keys, owners }: Search, journal: Journal): P
     return journal.state.erasures.get(id)!.formerOf === barrier;
   }
   return true;
-}
-
-function* slices(hashes: readonly string[]): Generator<readonly string[]> {
-  for (let at = 0; at < hashes.length; at += atOnce) yield hashes.slice(at, at + atOnce);
 }
 
 /** A column that tells the subject's rows, and the hashes that were found to do so as well. */

@@ -1,14 +1,7 @@
 import { laterPoint, type SourcePoint } from '../connectors/source/point.ts';
 import { type Certificate, follows } from './certificate.ts';
-import type {
-  ErasedKeys,
-  Erasure,
-  ErasureEvent,
-  JournalState,
-  NotedRows,
-  OwnerHashes,
-  Round,
-} from './journal.ts';
+import { joined, joinedOwners, merged, without, withoutOwners } from './hash-lists.ts';
+import type { Erasure, ErasureEvent, JournalState, Others, Round } from './journal.ts';
 import { placeId } from './place.ts';
 
 interface Mutable {
@@ -42,7 +35,7 @@ function link(certificate: Certificate, { chain, breaks }: Pick<Mutable, 'chain'
 }
 
 function next(known: Erasure | undefined, event: ErasureEvent): Erasure {
-  if (event.type === 'requested') return begun(event);
+  if (event.type === 'requested') return known ? requestedMore(known, event) : begun(event);
   if (event.type === 'completed') return after(known ?? unrequested(event), event);
   return after(known!, event);
 }
@@ -67,6 +60,7 @@ function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
     shred,
     keys,
     valuesSeen,
+    more,
     by,
     at,
   } = event;
@@ -83,6 +77,7 @@ function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
     changedAt: at,
     heldUntil: 0,
     phase: 'requested',
+    requesting: more ?? false,
     rounds: [],
     outcomes: new Map(),
     tracked: null,
@@ -102,6 +97,12 @@ function begun(event: ErasureEvent & { type: 'requested' }): Erasure {
   };
 }
 
+const requestedMore = (known: Erasure, { keys, more }: ErasureEvent & { type: 'requested' }): Erasure => ({
+  ...known,
+  keys: merged(known.keys, keys ?? []),
+  requesting: more ?? false,
+});
+
 function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' }>): Erasure {
   switch (event.type) {
     case 'held':
@@ -109,6 +110,7 @@ function after(known: Erasure, event: Exclude<ErasureEvent, { type: 'requested' 
     case 'found':
       return inPhase(found(known, event));
     case 'deleted':
+      if (event.tracked?.more) return settling(known, event.barrier, event.tracked);
       return { ...deleted(known, event), phase: 'deleted', barrier: event.barrier };
     case 'undone':
       return inPhase(ended(known, event.barrier, 'undone'));
@@ -148,11 +150,12 @@ function seen(
   return all;
 }
 
-/** Until something is known to be gone, it is `found` as long as something is known that may be. */
+/** Until something is known to be gone, it is `found` as long as all is known that may be. */
 function inPhase(erasure: Erasure): Erasure {
-  const { kind, phase } = erasure;
+  const { kind, phase, rounds, tracked } = erasure;
   if (kind === 'topic' || (phase !== 'requested' && phase !== 'found')) return erasure;
-  return { ...erasure, phase: unsettled(erasure) ? 'found' : 'requested' };
+  const noted = rounds.some((round) => round.whole) || tracked?.whole;
+  return { ...erasure, phase: noted ? 'found' : 'requested' };
 }
 
 function found(known: Erasure, event: ErasureEvent & { type: 'found' }): Erasure {
@@ -162,30 +165,60 @@ function found(known: Erasure, event: ErasureEvent & { type: 'found' }): Erasure
     const phase = known.phase === 'requested' ? 'found' : known.phase;
     return { ...known, phase, rows: { [known.subject]: 1 }, keys: merged(known.keys, rows) };
   }
-  if (round) return { ...known, rounds: [...known.rounds, { ...round, rows, owners }] };
+  if (round)
+    return { ...known, rounds: withPart(known.rounds, { ...round, rows, owners, whole: !event.more }) };
   const { tracked } = known;
   return {
     ...known,
     tracked: {
       last: id,
-      rows: joined(tracked?.rows ?? [], rows),
-      owners: joinedOwners(tracked?.owners ?? [], owners),
+      whole: !event.more,
+      rows: joined([...(tracked?.rows ?? []), ...rows]),
+      owners: joinedOwners([...(tracked?.owners ?? []), ...owners]),
+      settling: tracked?.settling ?? new Map(),
     },
   };
 }
 
+/** Parts are joined when all are there: with each that comes it would take their number times as long. */
+function withPart(rounds: readonly Round[], part: Round): readonly Round[] {
+  const known = rounds.find((round) => round.barrier === part.barrier);
+  if (!known) return [...rounds, part];
+  const more: Round = {
+    ...known,
+    rows: [...known.rows, ...part.rows],
+    owners: [...known.owners, ...part.owners],
+    whole: known.whole || part.whole,
+  };
+  return rounds.map((round) => (round === known ? more : round));
+}
+
+/** By its barrier: two processes may tell of the same rows at once, and what one of them has told is not all. */
+function settling(known: Erasure, barrier: string, others: Partial<Others>): Erasure {
+  const tracked = known.tracked!;
+  const told = othersOf(tracked.settling.get(barrier), others);
+  return { ...known, tracked: { ...tracked, settling: new Map(tracked.settling).set(barrier, told) } };
+}
+
+const othersOf = (told: Others | undefined, { kept = [], owners = [] }: Partial<Others>): Others => ({
+  kept: [...(told?.kept ?? []), ...kept],
+  owners: [...(told?.owners ?? []), ...owners],
+});
+
 function deleted(known: Erasure, event: ErasureEvent & { type: 'deleted' }): Erasure {
   if (event.tracked) {
-    const { kept, owners = [], point } = event.tracked;
+    const { point } = event.tracked;
     const of = known.tracked!;
+    const { kept, owners } = othersOf(of.settling.get(event.barrier), event.tracked);
     const gone = { rows: without(of.rows, kept), owners: withoutOwners(of.owners, owners), point };
     return { ...erased(known, gone), tracked: null };
   }
   const round = known.rounds.find((one) => one.barrier === event.barrier)!;
-  const { rows } = round;
+  const rows = joined(round.rows);
+  const gone = { rows, owners: joinedOwners(round.owners), point: round.point };
   const left = known.tracked && { ...known.tracked, rows: without(known.tracked.rows, rows) };
   const tracked = left?.rows.some((of) => of.hashes.length > 0) ? left : null;
-  return { ...erased(ended(known, event.barrier, 'committed'), round), tracked };
+  return { ...erased(ended(known, event.barrier, 'committed'), gone), tracked };
 }
 
 const ended = (known: Erasure, barrier: string, how: 'committed' | 'undone'): Erasure => ({
@@ -226,18 +259,21 @@ export function refusal(state: JournalState, event: ErasureEvent): string | null
   const known = state.erasures.get(event.erasure);
   // What nobody can have written but behind certificates that are not here any more is kept, and shows the break.
   if (event.type === 'completed' && beyond(state, event.certificate)) return null;
-  if (event.type === 'requested') return known ? 'this erasure was requested already' : null;
+  if (event.type === 'requested')
+    return known && !known.requesting ? 'this erasure was requested already' : null;
   if (!known) return `there is no erasure ${event.erasure}`;
   if (event.type === 'lifted') return known.lifted ? 'this erasure was lifted already' : null;
   if (known.phase === 'completed') return 'this erasure has its certificate already';
+  if (known.requesting) return 'a part of its request is missing';
   if (event.type === 'deleted' && event.tracked)
     return known.tracked?.last === event.tracked.last
       ? null
       : 'what the application was to delete is settled already, or there is more of it';
-  if (event.type === 'deleted' || event.type === 'undone')
-    return known.rounds.some((round) => round.barrier === event.barrier)
-      ? null
-      : 'no such transaction is open';
+  if (event.type === 'deleted' || event.type === 'undone') {
+    const round = known.rounds.find((of) => of.barrier === event.barrier);
+    if (!round) return 'no such transaction is open';
+    return event.type === 'undone' || round.whole ? null : 'not all of its rows are written down';
+  }
   if (event.type === 'found')
     return event.round && known.outcomes.has(event.round.barrier) ? 'this transaction has ended' : null;
   if (event.type === 'passed') {
@@ -270,64 +306,3 @@ function beyond({ chain, breaks }: JournalState, certificate: Certificate): bool
 
 /** Rows of it may be gone or not: until that is known nothing is certified. */
 export const unsettled = ({ rounds, tracked }: Erasure): boolean => rounds.length > 0 || tracked !== null;
-
-/** Topics are in the list once. */
-export const hashesByTopic = (keys: readonly ErasedKeys[]): Map<string, Set<string>> =>
-  new Map(keys.map(({ topic, hashes }) => [topic, new Set(hashes)]));
-
-function merged(...lists: readonly (readonly ErasedKeys[])[]): ErasedKeys[] {
-  const all = new Map<string, Set<string>>();
-  for (const { topic, hashes } of lists.flat()) {
-    const set = all.get(topic) ?? new Set<string>();
-    all.set(topic, set);
-    for (const hash of hashes) set.add(hash);
-  }
-  return [...all].map(([topic, hashes]) => ({ topic, hashes: [...hashes] }));
-}
-
-function joined(some: readonly NotedRows[], more: readonly NotedRows[]): NotedRows[] {
-  const all = new Map<string, NotedRows>();
-  for (const of of [...some, ...more]) {
-    const id = JSON.stringify([of.table, of.topic]);
-    const known = all.get(id);
-    all.set(id, {
-      ...of,
-      hashes: [...new Set([...(known?.hashes ?? []), ...of.hashes])],
-      overwritten: Math.max(known?.overwritten ?? 0, of.overwritten),
-    });
-  }
-  return [...all.values()];
-}
-
-function joinedOwners(...lists: readonly (readonly OwnerHashes[])[]): OwnerHashes[] {
-  const all = new Map<string, OwnerHashes>();
-  for (const of of lists.flat()) {
-    const id = JSON.stringify([of.topic, of.column, of.through]);
-    const known = all.get(id);
-    const hashes =
-      of.hashes === null || known?.hashes === null
-        ? null
-        : [...new Set([...(known?.hashes ?? []), ...of.hashes])];
-    all.set(id, { ...of, hashes });
-  }
-  return [...all.values()];
-}
-
-/** Without what refers to rows that are somebody else's. */
-function withoutOwners(owners: readonly OwnerHashes[], others: readonly OwnerHashes[]): OwnerHashes[] {
-  return owners.map((of) => {
-    if (of.through === null || of.hashes === null) return of;
-    const kept = others.filter((o) => o.topic === of.topic && o.column === of.column && o.through !== null);
-    const gone = new Set(kept.flatMap((o) => o.hashes ?? []));
-    return { ...of, hashes: of.hashes.filter((hash) => !gone.has(hash)) };
-  });
-}
-
-/**
- * Rows whose keys are not among these. Topics of which no row is left stay: former records of a row that is somebody
- * else's now tell whose it was.
- */
-function without(rows: readonly NotedRows[], keys: readonly ErasedKeys[]): NotedRows[] {
-  const other = hashesByTopic(merged(keys));
-  return rows.map((of) => ({ ...of, hashes: of.hashes.filter((hash) => !other.get(of.topic)?.has(hash)) }));
-}

@@ -50,7 +50,11 @@ export interface OverwrittenKeys extends ErasedKeys {
   readonly point: SourcePoint;
 }
 
-/** What happens to erasures, in the Log for ever. No identifier and no value is in it. */
+/**
+ * What happens to erasures, in the Log for ever. No identifier and no value is in it. What has `more` is not all:
+ * another of these events follows, since a subject may have more rows than one record of the Log can tell. Nothing
+ * rests on a part of them: whoever is interrupted between two, or somebody else, begins anew.
+ */
 export type ErasureHappening =
   | {
       readonly type: 'requested';
@@ -70,6 +74,8 @@ export type ErasureHappening =
       readonly keys?: readonly ErasedKeys[];
       /** Where they saw values that they could not remove: `Erasure.valuesSeen`. */
       readonly valuesSeen?: Readonly<Record<string, number>>;
+      /** More `keys` follow. */
+      readonly more?: true;
     }
   /**
    * Rows that are about to be erased: written before they are, so that a crash forgets none. Whether they were is
@@ -82,6 +88,8 @@ export type ErasureHappening =
       /** The transaction that erases these rows and no others; none where the application is to delete them. */
       readonly round?: NotedTransaction;
       readonly owners?: readonly OwnerHashes[];
+      /** More rows follow, of the same transaction where there is one. */
+      readonly more?: true;
     }
   /** Rows are gone, and this barrier is behind their deletes. */
   | {
@@ -98,6 +106,8 @@ export type ErasureHappening =
         /** What refers to the rows that were kept is somebody else's as well. */
         readonly owners?: readonly OwnerHashes[];
         readonly point?: SourcePoint;
+        /** More of them follow, with the same barrier. */
+        readonly more?: true;
       };
     }
   /** The transaction that was to write this barrier was never committed. */
@@ -131,7 +141,6 @@ export type ErasureHappening =
       readonly keys: readonly ErasedKeys[];
       /** Of what refers to these rows. */
       readonly owners: readonly OwnerHashes[];
-      /** It is not all: another of these events follows. */
       readonly more?: true;
     }
   /** The subject may come back, as when a natural key is used anew: its keys are no longer kept out. */
@@ -147,7 +156,28 @@ export type ErasureEvent = ErasureHappening & EventFrame;
 export type ErasurePhase = 'requested' | 'found' | 'deleted' | 'passed' | 'completed';
 
 export interface Round extends NotedTransaction {
+  /** As they came: those of one table may be in several. */
   readonly rows: readonly NotedRows[];
+  readonly owners: readonly OwnerHashes[];
+  /** Its rows are written down to the last. Before that it cannot have been committed. */
+  readonly whole: boolean;
+}
+
+/** What the application is to delete. */
+export interface TrackedRows {
+  /** Id of the newest event that told of some. */
+  readonly last: string;
+  /** Whoever wrote that down has written down all; before that nobody was told to delete anything. */
+  readonly whole: boolean;
+  readonly rows: readonly NotedRows[];
+  readonly owners: readonly OwnerHashes[];
+  /** What somebody began to tell of those that are somebody else's now, by the barrier of who tells it. */
+  readonly settling: ReadonlyMap<string, Others>;
+}
+
+/** Rows that are somebody else's, and what refers to them. */
+export interface Others {
+  readonly kept: readonly ErasedKeys[];
   readonly owners: readonly OwnerHashes[];
 }
 
@@ -168,16 +198,14 @@ export interface Erasure {
   /** See the event `held`; 0 when it is not. */
   readonly heldUntil: number;
   readonly phase: ErasurePhase;
+  /** True while a part of its request is missing: whoever erases the subject again writes it once more. */
+  readonly requesting: boolean;
   /** Transactions of which nobody knows yet whether they were committed. */
   readonly rounds: readonly Round[];
   /** How the others ended, by their barriers. */
   readonly outcomes: ReadonlyMap<string, 'committed' | 'undone'>;
   /** What the application is to delete; null when that is settled. */
-  readonly tracked: {
-    readonly last: string;
-    readonly rows: readonly NotedRows[];
-    readonly owners: readonly OwnerHashes[];
-  } | null;
+  readonly tracked: TrackedRows | null;
   /** How many rows of each table were deleted or overwritten. */
   readonly rows: Readonly<Record<string, number>>;
   /** Of rows that are gone: these are kept out and looked for. */

@@ -6,6 +6,7 @@ import type { Log } from '../log/log.ts';
 import { canonical } from './certificate.ts';
 import { type ErasureEvent, emptyJournal, type Journal, journalTopic } from './journal.ts';
 import { fold, refusal } from './journal-fold.ts';
+import { makePrivate } from './private-file.ts';
 
 export interface KeptJournalParts {
   readonly log: Log;
@@ -28,7 +29,8 @@ export const keptJournalFile = ({ key, namespace }: Pick<KeptJournalParts, 'key'
 
 /**
  * Keeps a copy of the journal outside of the Log, a JSON line for each event, and puts back into the Log what it
- * lacks: a Log that was restored from a backup, or begun anew, does not know any more what was erased since. To be
+ * lacks: a Log that was restored from a backup, or begun anew, does not know any more what was erased since. Others
+ * lose their rights to the file. To be
  * called when the journal is opened and before it is closed. Two processes at once may double lines and events, which
  * changes nothing. Errors: `ERASURE_KEY` when the copy cannot be read, and those of the Log.
  */
@@ -40,6 +42,8 @@ export async function keepJournal({
 }: KeptJournalParts): Promise<KeptDifferences> {
   if (!existsSync(key)) return { altered: [], missing: [] };
   const file = keptJournalFile({ key, namespace });
+  // Hashes alone tell nothing, so this is no reason to stop.
+  makePrivate(file);
   const { events } = await journal.refresh();
   const kept = read(file);
   const known = new Map(events.map((event) => [event.id, event]));

@@ -1,9 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { InsideoutError } from '../core/errors.ts';
 import { makeFolder } from '../log/folder.ts';
+import { assertPrivate } from './private-file.ts';
 
 const schema = `
   create table if not exists secret (only integer primary key check (only = 0), bytes blob not null);
@@ -22,17 +23,17 @@ export class SubjectKeys {
   readonly #secret: Buffer;
   readonly #select: Database.Statement<[Buffer], { key: Buffer | null }>;
 
-  /** Errors: `ERASURE_KEY`. */
+  /** Errors: `ERASURE_KEY`, also for a file that others may read. */
   constructor(path: string, options: { create: boolean }) {
     this.#path = path;
     if (!options.create && !existsSync(path))
       throw new InsideoutError('ERASURE_KEY', `There is no file of subject keys at ${path}.`, {
         hint: 'Correct `erasure.shred` in the config: it is the file that encrypts.',
       });
+    if (!existsSync(path)) this.#guard(() => create(path));
+    assertPrivate(path, 'The file of subject keys');
     try {
-      makeFolder(dirname(path));
       this.#db = new Database(path, { timeout: 10_000 });
-      chmodSync(path, 0o600);
       this.#db.pragma('journal_mode = DELETE');
       this.#db.pragma('synchronous = EXTRA');
       this.#db.pragma('secure_delete = ON');
@@ -113,6 +114,17 @@ export class SubjectKeys {
         cause: error,
       },
     );
+  }
+}
+
+/** Nobody else may read it at any time: SQLite takes an empty file for a new one, and gives its rights to its journal. */
+function create(path: string): void {
+  makeFolder(dirname(path));
+  try {
+    writeFileSync(path, '', { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    // Another process may have been faster.
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
   }
 }
 

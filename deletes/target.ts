@@ -2,8 +2,8 @@ import type { OverwrittenText } from '../connectors/source/erasure.ts';
 import type { SourcePoint } from '../connectors/source/point.ts';
 import type { Row } from '../core/value.ts';
 import type { Headers } from '../log/log.ts';
+import { hashesByTopic } from './hash-lists.ts';
 import type { Erasure, OverwrittenKeys, OwnedBefore } from './journal.ts';
-import { hashesByTopic } from './journal-fold.ts';
 
 /** Texts that rows had before they were overwritten, by topic and by the hash of the row's key: see `SubjectRows`. */
 export type OverwrittenTexts = ReadonlyMap<string, ReadonlyMap<string, readonly OverwrittenText[] | null>>;

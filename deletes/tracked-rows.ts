@@ -26,19 +26,13 @@ export function textsOf(rows: readonly SubjectRows[], hasher: KeyHasher): Overwr
   );
 }
 
-/** An event of the journal is one record, of a few megabytes at most; what refers to more rows is not compared. */
-const mostOwners = 20_000;
-
 /** Columns that tell the subject's rows as the journal knows them. */
 export const ownersOf = (owners: readonly OwnerColumn[], hasher: KeyHasher): OwnerHashes[] =>
   owners.map(({ topic, column, through, values }) => ({
     topic,
     column,
     through,
-    hashes:
-      values && values.length <= mostOwners
-        ? values.map((value) => hasher.key(topic, { [column]: value }))
-        : null,
+    hashes: values?.map((value) => hasher.key(topic, { [column]: value })) ?? null,
   }));
 
 /** What of `rows` is not among the known ones. */

@@ -25,7 +25,13 @@ export interface DeadLetter {
   readonly headers: Headers;
 }
 
-export const deadLetterTopic = (topic: string): string => `${topic}.dlq`;
+const suffix = '.dlq';
+
+export const deadLetterTopic = (topic: string): string => `${topic}${suffix}`;
+
+/** The topic whose dead letters are in this one; null for any other topic. */
+export const deadLettersOf = (topic: string): string | null =>
+  topic.endsWith(suffix) ? topic.slice(0, -suffix.length) : null;
 
 /** Which record, and which view could not apply it: there is one letter of each, under this key. */
 type Origin = Pick<DeadLetter, 'topic' | 'partition' | 'offset' | 'view'>;
@@ -153,7 +159,7 @@ export async function readDeadLetters(
   for await (const { records } of readToEnd(log, [deadLetterTopic(topic)], signal ? { signal } : {}))
     for (const record of records)
       if (record.value === null) letters.delete(String(record.key));
-      else letters.set(String(record.key), parse(record));
+      else letters.set(String(record.key), deadLetterIn(record));
   return [...letters.values()].slice(0, limit);
 }
 
@@ -185,7 +191,8 @@ export async function removeDeadLetters(
 
 const nothing = Buffer.alloc(0);
 
-function parse(record: StoredRecord): DeadLetter {
+/** The letter that a record of a topic of dead letters holds; one with a value, since a tombstone removes a letter. */
+export function deadLetterIn(record: StoredRecord): DeadLetter {
   const text = (name: string) => record.headers[`${prefix}${name}`]?.toString() ?? '';
   const key = record.headers[`${prefix}key`];
   return {

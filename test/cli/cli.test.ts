@@ -1,10 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import type { Generation } from '../../connectors/sink/view-store.ts';
 import { loadConfig } from '../../daemon/config/load.ts';
+import { loadErasureKey } from '../../deletes/erasure-key.ts';
+import { shredder } from '../../deletes/shredding.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import { runInProcess as run } from './in-process.ts';
 
@@ -217,6 +219,28 @@ describe('the command line', () => {
     expect(error).toMatchObject({ code, message: expect.stringMatching(file) });
     expect(error.hint).toMatch(/insideout up/);
     expect(readdirSync(folder)).toEqual(['insideout.config.yaml']);
+  });
+
+  test('files of secrets that others may read are told by doctor, and stop whoever uses them, with exit code 3', async () => {
+    writeConfig(`${config}erasure: { key: erasure.pem, shred: subjects.db }\n`);
+    const files = ['erasure.pem', 'erasure.pem.insideout.journal', 'subjects.db'].map((f) => join(folder, f));
+    const [key, kept, shred] = files as [string, string, string];
+    loadErasureKey(key, { create: true });
+    shredder({ keys: shred }).close();
+    writeFileSync(kept, '', { mode: 0o600 });
+    await (await openEmbeddedLog({ path: join(folder, 'log.db') })).close();
+    expect((await run(['doctor'])).out).toMatch(/erasure key.*open to nobody else/);
+    for (const file of files) chmodSync(file, 0o644);
+    const { code, out } = await run(['doctor']);
+    expect(code).toBe(3);
+    for (const file of [
+      /chmod 600 erasure.pem`/,
+      /chmod 600 erasure.pem.insideout.journal`/,
+      /chmod 600 subjects.db`/,
+    ])
+      expect(out).toMatch(file);
+    const used = await run(['delete', 'others', '1']);
+    expect([used.code, used.err]).toEqual([3, expect.stringMatching(/chmod 600 erasure.pem`/)]);
   });
 
   test('doctor exits with 3 and names the mend when the database does not answer', async () => {

@@ -1,6 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { signCertificate } from '../../deletes/certificate.ts';
 import { requestErasure } from '../../deletes/erase.ts';
-import { erasingShop, hasher, killed, known, meanwhile } from './erasing-shop.ts';
+import { erasingShop, hasher, killed, killedBefore, known, meanwhile, orders } from './erasing-shop.ts';
 
 test('a row that came after the look is kept out, although the process died right after the commit', async () => {
   const { db, eraser, journal, request, finish, keptOut } = await erasingShop();
@@ -43,14 +45,7 @@ test('where the journal cannot be written nothing is erased', async () => {
   const { db, eraser, journal, request } = await erasingShop();
   const { id } = (await request('8')).erasure;
   await db.client.query(`insert into customers values (8, null, 'back')`);
-  const failing = new Proxy(journal, {
-    get: (of, name) =>
-      name === 'record'
-        ? () => Promise.reject(new Error('full'))
-        : name === 'state'
-          ? of.state
-          : Reflect.get(of, name).bind(of),
-  });
+  const failing = killedBefore(journal, 'found', 1);
   await db.client.query(`insert into orders values (1001, 8, 'new')`);
   await expect(
     requestErasure(known, '8', { journal: failing, eraser, hasher, shred: null }),
@@ -112,4 +107,56 @@ test('two that erase the same subject at once both get to the end, whoever finds
   expect(erasure).toMatchObject({ phase: 'deleted', rounds: [], rows: { 'public.orders': 2 } });
   expect(await finish()).toMatchObject([{ phase: 'passed' }]);
   expect(journal.state.erasures.size).toBe(1);
+});
+
+/** One hash in each event of the journal: customer 7 with two orders and two payments takes many. */
+const small = { hasher, shred: null, eventBytes: 40 };
+
+test.each([[2], [4], [9]])(
+  'who is killed before part %i of what is about to be deleted has deleted nothing, and leaves nothing',
+  async (part) => {
+    const shop = await erasingShop();
+    const { db, eraser, journal, finish, keptOut } = shop;
+    const dying = { ...small, eraser, journal: killedBefore(journal, 'found', part) };
+    await expect(requestErasure(known, '7', dying)).rejects.toThrow();
+    const [begun] = journal.state.erasures.values();
+    expect(begun).toMatchObject({ phase: 'requested', rounds: [{ whole: false }] });
+    expect((await db.client.query('select from orders where customer_id = 7')).rowCount).toBe(2);
+    expect(await finish()).toMatchObject([{ phase: 'requested', rounds: [], keys: [] }]);
+    await db.client.query('update orders set customer_id = 8 where id = 13');
+    const { erasure } = await requestErasure(known, '7', { ...small, eraser, journal });
+    expect(erasure).toMatchObject({ id: begun!.id, phase: 'deleted', rows: { 'public.orders': 1 } });
+    expect(keptOut(13, 14)).toEqual([false, true]);
+    await shop.expectInViews();
+  },
+);
+
+test('what was committed with its rows in several events is known to the last of them, although the process died', async () => {
+  const { eraser, journal, finish, keptOut } = await erasingShop();
+  const dying = meanwhile(eraser, { committed: killed });
+  await expect(requestErasure(known, '7', { ...small, eraser: dying, journal })).rejects.toThrow('killed');
+  const found = journal.state.events.filter((event) => event.type === 'found');
+  expect(found.length).toBeGreaterThan(8);
+  const [erasure] = await finish();
+  expect(erasure).toMatchObject({
+    phase: 'passed',
+    rows: { 'public.customers': 1, 'public.orders': 2, 'public.payments': 2 },
+  });
+  expect(keptOut(13, 14, 15)).toEqual([true, true, false]);
+
+  // The same subject once more: what the first keeps out is told in several events as well.
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const body = { version: 1, number: 1, erasure: erasure!.id, places: [], rows: {}, previous: null } as const;
+  const about = { subject: 's', subjectHash: 'h', requestedAt: '', completedAt: '', by: '' };
+  const certificate = signCertificate({ ...body, ...about }, privateKey);
+  await journal.record({ type: 'completed', erasure: erasure!.id, certificate });
+  const failing = { ...small, eraser, journal: killedBefore(journal, 'requested', 3) };
+  await expect(requestErasure(known, '7', failing)).rejects.toThrow('killed');
+  const half = [...journal.state.erasures.values()].at(-1)!;
+  expect(half).toMatchObject({ phase: 'requested', requesting: true });
+  const again = (await requestErasure(known, '7', { ...small, eraser, journal })).erasure;
+  expect(again).toMatchObject({ id: half.id, phase: 'deleted', requesting: false });
+  const sorted = (of: typeof again) => of.keys.find((k) => k.topic === orders)?.hashes.toSorted();
+  expect(sorted(again)).toEqual(sorted(erasure!));
+  expect(journal.state.erasures.size).toBe(2);
 });

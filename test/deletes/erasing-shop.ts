@@ -160,4 +160,19 @@ export const meanwhile = (
   },
 });
 
+/** The journal of a process that is killed before it writes down its nth event of this type. */
+export function killedBefore(journal: Journal, type: string, nth: number): Journal {
+  let count = 0;
+  const record: Journal['record'] = (happening) => {
+    if (happening.type === type) count++;
+    return count >= nth ? killed() : journal.record(happening);
+  };
+  return new Proxy(journal, {
+    get: (of, name) => {
+      if (name === 'record') return record;
+      return name === 'state' ? of.state : Reflect.get(of, name).bind(of);
+    },
+  });
+}
+
 export const killed = () => Promise.reject(new Error('killed'));

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { erasingShop, hasher, killed, meanwhile, orders } from './erasing-shop.ts';
+import { trackErasure } from '../../deletes/erase.ts';
+import { erasingShop, hasher, killed, killedBefore, known, meanwhile, orders } from './erasing-shop.ts';
 
 /** The application gives order 13 away, and deletes the customer with the rest. */
 const givesOne = `
@@ -113,4 +114,31 @@ test('nothing is certified while the application is to delete rows', async () =>
   });
   expect(during).toMatchObject({ code: 'CATALOG_CONFLICT' });
   expect(again.erasure).toMatchObject({ id: erasure, phase: 'deleted', rows: { 'public.customers': 2 } });
+});
+
+test('who is killed while writing down what is followed goes on with the rest, and all of it is settled in as many events', async () => {
+  const shop = await erasingShop();
+  const { eraser, journal } = shop;
+  // One hash in each event.
+  const parts = { eraser, hasher, shred: null, eventBytes: 40 };
+  const never = () => expect.unreachable('nobody is told to delete anything yet');
+  const dying = { ...parts, journal: killedBefore(journal, 'found', 8), wait: never };
+  await expect(trackErasure(known, '7', dying)).rejects.toThrow('killed');
+  const [begun] = journal.state.erasures.values();
+  expect(begun).toMatchObject({ phase: 'requested', tracked: { whole: false } });
+  const { erasure } = await trackErasure(known, '7', {
+    ...parts,
+    journal,
+    wait: async () => {
+      expect(journal.state.erasures.get(begun!.id)).toMatchObject({
+        phase: 'found',
+        tracked: { whole: true },
+      });
+      await shop.db.client.query(givesOne.replace('where id = 13', 'where id in (13, 14)'));
+    },
+  });
+  expect(erasure).toMatchObject({ id: begun!.id, phase: 'deleted', tracked: null });
+  expect(journal.state.events.filter(({ type }) => type === 'deleted').length).toBeGreaterThan(1);
+  expect(shop.keptOut(13, 14)).toEqual([false, false]);
+  await shop.expectInViews();
 });
