@@ -26,8 +26,6 @@ export interface ChunkEncoding {
   name(key: Key): string;
 }
 
-/** Lua takes about 8,000 values at once, two for each row. */
-const maxRows = 2_000;
 /** Long enough to be worth a round trip, short enough that Redis answers others meanwhile. */
 const maxLength = 1 << 20;
 /** Redis takes strings of up to 512 MB; a character can be three bytes. */
@@ -35,7 +33,8 @@ const maxValueLength = 170_000_000;
 
 /** Cuts the part of a batch that begins at `start` into chunks. Within a chunk the last change of a key wins. */
 export function* chunksOf(batch: ViewBatch, start: Offset, encoding: ChunkEncoding): Generator<Chunk> {
-  const encode = encoding.layout.encoder(batch.partition);
+  const { layout } = encoding;
+  const encode = layout.encoder(batch.partition);
   const latest = new Map<string, string | Encoded | null>();
   let from = start;
   let length = 0;
@@ -49,7 +48,7 @@ export function* chunksOf(batch: ViewBatch, start: Offset, encoding: ChunkEncodi
       latest.clear();
       continue;
     }
-    if (latest.size >= maxRows || length >= maxLength) {
+    if (latest.size >= layout.maxRows || length >= maxLength) {
       yield write(from, change.offset, latest);
       from = change.offset;
       length = 0;

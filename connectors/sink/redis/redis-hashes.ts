@@ -4,6 +4,9 @@ import type { Row, Value } from '../../../core/value.ts';
 import type { RowLayout } from './redis-layout.ts';
 import { applyHashesScript, truncateHashesScript } from './redis-scripts.ts';
 
+/** Redis takes several times as long for a row as for one that is a string, and answers others after a chunk. */
+const maxRows = 500;
+
 /** Every row has it, one whose columns are all null as well. Columns begin with a letter, so none has this name. */
 const partitionField = '_p';
 
@@ -28,6 +31,7 @@ export function hashRows(columns: Columns): RowLayout {
     return row;
   }
   return {
+    maxRows,
     apply: applyHashesScript,
     truncate: truncateHashesScript,
     mark: String,

@@ -12,6 +12,8 @@ export type Rows = 'string' | 'hash';
 
 /** All that differs between rows that are strings and rows that are hashes. */
 export interface RowLayout {
+  /** Rows of a chunk, of which Lua takes at most about 8,000 values at once. */
+  readonly maxRows: number;
   /** Applies a chunk whose rows an encoder has made. */
   readonly apply: Script;
   /** Removes those of the names whose rows have the mark. */

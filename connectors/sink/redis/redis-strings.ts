@@ -8,6 +8,7 @@ export function stringRows(columns: Columns): RowLayout {
   const json = rowJson(columns);
   const mark = (partition: number) => `,"_p":${partition}}`;
   return {
+    maxRows: 2_000,
     apply: applyStringsScript,
     truncate: truncateStringsScript,
     mark,
