@@ -4,18 +4,28 @@ import { openRedisStore } from '../../../connectors/sink/redis/redis-store.ts';
 import type { Columns } from '../../../core/column.ts';
 import type { Row } from '../../../core/value.ts';
 import type { ViewChange, ViewShape } from '../../../core/view.ts';
+import { type RunningRedis, startRedis } from '../../../stack/redis.ts';
 import { viewStoreConformance } from '../../conformance/view-store.ts';
 import { realClock, viewStoreTtlConformance } from '../../conformance/view-store-ttl.ts';
-import { servers, uniqueName } from '../../support/servers.ts';
+import { uniqueName } from '../../support/servers.ts';
 
-const url = servers().redis;
+// A server of its own: SCAN walks everything that is in it.
+let server: RunningRedis;
+let url: string;
+let redis: Redis;
+beforeAll(async () => {
+  server = await startRedis();
+  url = server.url;
+  redis = new Redis(url);
+});
+afterAll(async () => {
+  redis?.disconnect();
+  await server?.stop();
+});
+
 const open = () => openRedisStore({ url, prefix: `${uniqueName('hashes')}*:`, rows: 'hash' });
 viewStoreConformance('Redis, whose rows are hashes,', open, { runs: 40 });
 viewStoreTtlConformance('Redis, whose rows are hashes,', open, realClock());
-
-const redis = new Redis(url, { lazyConnect: true });
-beforeAll(() => redis.connect());
-afterAll(() => redis.disconnect());
 
 const columns: Columns = {
   id: 'bigint',
