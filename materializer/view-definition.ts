@@ -17,6 +17,8 @@ export interface ViewDefinition {
   readonly from: ViewInput;
   /** Name of the store in the config. */
   readonly store: string;
+  /** How the store is told to lay out its rows; empty for its usual way. */
+  readonly layout: string;
   /** Source columns that the row function sees. */
   readonly reads: Columns;
   /** View key column to source key column. */
@@ -170,8 +172,8 @@ export function viewProblems(declared: ViewDeclaration): { path: string[]; messa
   return problems;
 }
 
-/** The checked form. Errors: `CONFIG_INVALID`, with every problem. */
-export function defineView(declared: ViewDeclaration): ViewDefinition {
+/** The checked form, for a store that lays rows out in this way. Errors: `CONFIG_INVALID`, with every problem. */
+export function defineView(declared: ViewDeclaration, layout = ''): ViewDefinition {
   const problems = viewProblems(declared);
   if (problems.length > 0)
     throw new InsideoutError(
@@ -191,6 +193,7 @@ export function defineView(declared: ViewDeclaration): ViewDefinition {
     },
     from: declared.from,
     store: declared.store,
+    layout,
     reads: declared.reads ?? declared.columns,
     keyFrom,
     row: declared.row ?? null,
@@ -207,9 +210,12 @@ export function keyMap({ key }: ViewDeclaration): Record<string, string> {
     : { ...(key as Record<string, string>) };
 }
 
-/** A text that changes when what the view stores could, or where: input, store, columns, key, ttl, version, or the row function's code. */
+/**
+ * A text that changes when what the view stores could, where, or how: input, store and its layout, columns, key, ttl,
+ * version, or the row function's code.
+ */
 export function fingerprint(definition: ViewDefinition): string {
-  const { shape, from, store, reads, keyFrom, row, published, version } = definition;
+  const { shape, from, store, layout, reads, keyFrom, row, published, version } = definition;
   const parts = [
     shape.name,
     from,
@@ -221,6 +227,7 @@ export function fingerprint(definition: ViewDefinition): string {
     published,
     version,
     ...(shape.ttl ? [[shape.ttl.column, shape.ttl.ms]] : []),
+    ...(layout ? [layout] : []),
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
 }

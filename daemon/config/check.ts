@@ -63,9 +63,15 @@ export function checkConfig(raw: unknown, file: string, unset: readonly Unset[] 
     ...config,
     sources,
     subjects,
-    views: inOrder((config.views as ViewDeclaration[]).map(defineView)),
+    views: inOrder(
+      (config.views as ViewDeclaration[]).map((v) => defineView(v, layoutIn(config.stores[v.store]))),
+    ),
   };
 }
+
+/** How the store lays rows out, where it can be told to do it otherwise than it usually does. */
+const layoutIn = (store: ParsedConfig['stores'][string] | undefined): string =>
+  store?.kind === 'redis' && store.rows === 'hash' ? 'hash' : '';
 
 /** Without those that lie at, above or below one that is known: they would be its consequences. */
 function apart(problems: readonly Problem[], from: readonly Problem[]): Problem[] {

@@ -65,6 +65,7 @@ export const redisSchema = z.strictObject({
   kind: z.literal('redis'),
   url: fromEnvironment('the Redis url').regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://'),
   prefix: z.string().optional(),
+  rows: z.enum(['string', 'hash']).optional(),
 });
 
 export const cassandraSchema = z.strictObject({

@@ -154,6 +154,7 @@ async function openStores(name: string): Promise<Record<string, ViewStore>> {
   return {
     sqlite: await openSqliteStore({ path: join(mkdtempSync(join(tmpdir(), 'insideout-types-')), 'v.db') }),
     redis: await openRedisStore({ url: redis, prefix: `${name}:` }),
+    hashes: await openRedisStore({ url: redis, prefix: `${name}:hashes:`, rows: 'hash' }),
     cassandra: await openCassandraStore({
       contactPoints: [cassandra.contactPoint],
       dataCenter: cassandra.dataCenter,

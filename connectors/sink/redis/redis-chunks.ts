@@ -3,8 +3,8 @@ import type { Offset } from '../../../core/position.ts';
 import type { Row } from '../../../core/value.ts';
 import type { Key, ViewBatch } from '../../../core/view.ts';
 import type { Expiry } from '../expiry.ts';
-import type { RowJson } from '../row-json.ts';
 import { unstorable } from '../store-errors.ts';
+import type { RowLayout } from './redis-layout.ts';
 
 /** A row as it is stored, and when it ends. */
 interface Encoded {
@@ -21,15 +21,11 @@ export type Chunk =
 export interface ChunkEncoding {
   /** Null when the rows of the view never end. */
   readonly expiry: Expiry | null;
-  readonly json: RowJson;
+  readonly layout: RowLayout;
   /** The full name of a row. */
   name(key: Key): string;
-  /** How the values of a partition end. */
-  ending(partition: number): string;
 }
 
-/** Lua takes about 8,000 values at once, two for each row. */
-const maxRows = 2_000;
 /** Long enough to be worth a round trip, short enough that Redis answers others meanwhile. */
 const maxLength = 1 << 20;
 /** Redis takes strings of up to 512 MB; a character can be three bytes. */
@@ -37,7 +33,8 @@ const maxValueLength = 170_000_000;
 
 /** Cuts the part of a batch that begins at `start` into chunks. Within a chunk the last change of a key wins. */
 export function* chunksOf(batch: ViewBatch, start: Offset, encoding: ChunkEncoding): Generator<Chunk> {
-  const ending = encoding.ending(batch.partition);
+  const { layout } = encoding;
+  const encode = layout.encoder(batch.partition);
   const latest = new Map<string, string | Encoded | null>();
   let from = start;
   let length = 0;
@@ -51,7 +48,7 @@ export function* chunksOf(batch: ViewBatch, start: Offset, encoding: ChunkEncodi
       latest.clear();
       continue;
     }
-    if (latest.size >= maxRows || length >= maxLength) {
+    if (latest.size >= layout.maxRows || length >= maxLength) {
       yield write(from, change.offset, latest);
       from = change.offset;
       length = 0;
@@ -60,7 +57,7 @@ export function* chunksOf(batch: ViewBatch, start: Offset, encoding: ChunkEncodi
     const name = encoding.name(change.key);
     const end = change.op === 'upsert' && encoding.expiry ? encoding.expiry.end(change.row) : null;
     const gone = change.op === 'delete' || (end !== null && encoding.expiry?.ended(end));
-    const value = gone ? null : `{${members(change.row, encoding)}${ending}`;
+    const value = gone ? null : encoded(change.row, encode);
     latest.set(name, value !== null && end !== null ? { value, end } : value);
     length += name.length + (value?.length ?? 0);
   }
@@ -82,10 +79,10 @@ function write(from: Offset, next: Offset, latest: ReadonlyMap<string, string | 
   return { op: 'write', from, next, rows, ends, deleted };
 }
 
-function members(row: Row, { json }: ChunkEncoding): string {
+function encoded(row: Row, encode: (row: Row) => string): string {
   let text: string;
   try {
-    text = json.members(row);
+    text = encode(row);
   } catch {
     throw unstorable();
   }

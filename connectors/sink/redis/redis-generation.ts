@@ -2,14 +2,14 @@ import { type Checkpoint, type Offset, type PartitionKey, partitionKey } from '.
 import type { Row } from '../../../core/value.ts';
 import type { GenerationId, Key, ViewBatch, ViewShape } from '../../../core/view.ts';
 import { expiryOf } from '../expiry.ts';
-import { type RowJson, rowJson } from '../row-json.ts';
 import { fenced, gap, generationGone, gone } from '../store-errors.ts';
 import type { Claim, Generation } from '../view-store.ts';
 import { type Chunk, type ChunkEncoding, chunksOf } from './redis-chunks.ts';
 import type { RedisConnection } from './redis-connection.ts';
+import type { RowLayout } from './redis-layout.ts';
 import { keyText, type RedisNames } from './redis-names.ts';
 import { scanOnce, scanSlices } from './redis-scan.ts';
-import { answer, applyScript, claimScript, truncateScript } from './redis-scripts.ts';
+import { answer, claimScript } from './redis-scripts.ts';
 
 /** Chunks on their way: while Redis works on one, the next is encoded. */
 const maxInFlight = 3;
@@ -22,7 +22,7 @@ export class RedisGeneration implements Generation {
   readonly #redis: RedisConnection;
   readonly #names: RedisNames;
   readonly #prefix: string;
-  readonly #json: RowJson;
+  readonly #layout: RowLayout;
   readonly #encoding: ChunkEncoding;
   /** Where we believe the checkpoints to be; Redis corrects us. */
   readonly #next = new Map<PartitionKey, Offset>();
@@ -32,6 +32,7 @@ export class RedisGeneration implements Generation {
     names: RedisNames;
     view: ViewShape;
     id: GenerationId;
+    layout: RowLayout;
     now: (() => number) | undefined;
   }) {
     const { names, view, id } = parts;
@@ -39,14 +40,13 @@ export class RedisGeneration implements Generation {
     this.#names = names;
     this.view = view;
     this.id = id;
-    this.#json = rowJson(view.columns);
+    this.#layout = parts.layout;
     this.#prefix = names.row(view.name, id);
     const text = keyText(view);
     this.#encoding = {
       expiry: expiryOf(view, parts.now),
-      json: this.#json,
+      layout: parts.layout,
       name: (key) => this.#prefix + text(key),
-      ending: (partition) => `,"_p":${partition}}`,
     };
   }
 
@@ -89,8 +89,8 @@ export class RedisGeneration implements Generation {
   }
 
   async get(key: Key): Promise<Row | null> {
-    const text = (await this.#redis.send('GET', [this.#encoding.name(key)])) as string | null;
-    if (text !== null) return this.#json.decode(text);
+    const [row] = await this.#layout.read(this.#redis, [this.#encoding.name(key)]);
+    if (row) return row;
     await this.#exists();
     return null;
   }
@@ -99,8 +99,7 @@ export class RedisGeneration implements Generation {
     const rows: (Row | null)[] = [];
     for (let from = 0; from < keys.length; from += keysAtOnce) {
       const names = keys.slice(from, from + keysAtOnce).map((key) => this.#encoding.name(key));
-      const texts = (await this.#redis.send('MGET', names)) as (string | null)[];
-      for (const text of texts) rows.push(text === null ? null : this.#json.decode(text));
+      for (const row of await this.#layout.read(this.#redis, names)) rows.push(row);
     }
     if (rows.includes(null)) await this.#exists();
     return rows;
@@ -108,10 +107,8 @@ export class RedisGeneration implements Generation {
 
   /** Remembers the name of every row while it runs, so that none is given twice. */
   async *scan(): AsyncGenerator<Row> {
-    for await (const names of scanOnce(this.#redis, this.#prefix)) {
-      const texts = (await this.#redis.send('MGET', names)) as (string | null)[];
-      for (const text of texts) if (text !== null) yield this.#json.decode(text);
-    }
+    for await (const names of scanOnce(this.#redis, this.#prefix))
+      for (const row of await this.#layout.read(this.#redis, names)) if (row !== null) yield row;
   }
 
   async count(): Promise<number> {
@@ -155,15 +152,15 @@ export class RedisGeneration implements Generation {
     const { rows, ends, deleted } = chunk;
     const counts = [chunk.next, rows.length, ends.length];
     const args = [...this.#guard(claim, batch, chunk.from), ...counts, ...rows, ...ends, ...deleted];
-    return this.#verdict(batch, await this.#redis.run(applyScript, args));
+    return this.#verdict(batch, await this.#redis.run(this.#layout.apply, args));
   }
 
   /** In slices, each of which checks the claim; the checkpoint moves last, so a crash begins the truncate again. */
   async #truncate(claim: Claim, batch: ViewBatch, chunk: Chunk): Promise<Offset | null> {
     const guard = this.#guard(claim, batch, chunk.from);
-    const ending = this.#encoding.ending(batch.partition);
+    const mark = this.#layout.mark(batch.partition);
     for await (const names of scanSlices(this.#redis, this.#prefix)) {
-      const reply = await this.#redis.run(truncateScript, [...guard, ending, ...names]);
+      const reply = await this.#redis.run(this.#layout.truncate, [...guard, mark, ...names]);
       const elsewhere = this.#verdict(batch, reply);
       if (elsewhere !== null) return elsewhere;
     }

@@ -8,9 +8,9 @@ import { encodeArray } from '../row-json.ts';
  *
  * | key | type | content |
  * | --- | --- | --- |
- * | `customer_card:{g1}:42` | string | a row as JSON, see `RowJson`, and `_p`, the source partition |
+ * | `customer_card:{g1}:42` | string, or hash | a row, see redis-strings.ts and redis-hashes.ts |
  * | `insideout:active:customer_card` | string | the generation that readers see |
- * | `insideout:generations:customer_card` | hash | generation to shape; an empty shape is being dropped |
+ * | `insideout:generations:customer_card` | hash | generation to layout and shape; an empty shape is being dropped |
  * | `insideout:checkpoint:customer_card:{g1}` | hash | `topic/partition` to next offset |
  * | `insideout:epoch:customer_card:{g1}` | hash | `topic/partition` to the epoch of the latest claim |
  * | `insideout:check` | string, hash | nothing: made and removed to see that it can be; ends after a second |

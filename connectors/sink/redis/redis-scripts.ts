@@ -31,16 +31,18 @@ if stored ~= tonumber(ARGV[3]) then return {2, stored} end
 
 /**
  * ARGV after those of the guard: next checkpoint, twice the number of rows, twice the number of those that end,
- * names and rows in turn, names and ends in turn, names to delete. MSET makes every row one that does not end. The first write fails alone when Redis takes no writes, and its error is passed on with its own code.
+ * names and rows in turn, names and ends in turn, names to delete. `write` makes every row from ARGV[7] to ARGV[rows]
+ * one that does not end. Its first write fails alone when Redis takes no writes, and its error is passed on with its
+ * own code.
  */
-export const applyScript = script(
-  2,
-  `${guard}
+const applyScript = (write: string): Script =>
+  script(
+    2,
+    `${guard}
 local rows = 6 + ARGV[5]
 local last = rows + ARGV[6]
 if rows > 6 then
-  local reply = redis.pcall('MSET', unpack(ARGV, 7, rows))
-  if reply.err then return reply end
+${write}
 end
 for i = rows + 1, last, 2 do
   local reply = redis.pcall('PEXPIREAT', ARGV[i], ARGV[i + 1])
@@ -54,25 +56,59 @@ local reply = redis.pcall('HSET', KEYS[2], ARGV[1], ARGV[4])
 if type(reply) == 'table' then return reply end
 return {0, 0}
 `,
-);
+  );
 
-/** ARGV after those of the guard: how the rows of the partition end, names to look at. */
-export const truncateScript = script(
-  2,
-  `${guard}
-local ending = ARGV[4]
-local rows = redis.call('MGET', unpack(ARGV, 5))
+/** Rows are strings, in the form that is stored. */
+export const applyStringsScript = applyScript(`
+  local reply = redis.pcall('MSET', unpack(ARGV, 7, rows))
+  if reply.err then return reply end
+`);
+
+/**
+ * Rows are JSON lists of fields and values in turn, all of them strings. UNLINK takes away the fields and the end of
+ * the former row; a server without room would let it pass, and then all that follows, so a write that changes
+ * nothing asks first.
+ */
+export const applyHashesScript = applyScript(`
+  local reply = redis.pcall('HSETNX', KEYS[2], ARGV[1], 0)
+  if type(reply) == 'table' then return reply end
+  for i = 7, rows, 2 do
+    local fields = cjson.decode(ARGV[i + 1])
+    redis.call('UNLINK', ARGV[i])
+    redis.call('HSET', ARGV[i], unpack(fields))
+  end
+`);
+
+/** ARGV after those of the guard: the mark of the partition's rows, names to look at. `look` fills `doomed`. */
+const truncateScript = (look: string): Script =>
+  script(
+    2,
+    `${guard}
+local mark = ARGV[4]
 local doomed = {}
-for i, row in ipairs(rows) do
-  if row and string.sub(row, -#ending) == ending then doomed[#doomed + 1] = ARGV[4 + i] end
-end
+${look}
 if #doomed > 0 then
   local reply = redis.pcall('UNLINK', unpack(doomed))
   if type(reply) == 'table' then return reply end
 end
 return {0, 0}
 `,
-);
+  );
+
+/** The mark is how the rows of the partition end. */
+export const truncateStringsScript = truncateScript(`
+local rows = redis.call('MGET', unpack(ARGV, 5))
+for i, row in ipairs(rows) do
+  if row and string.sub(row, -#mark) == mark then doomed[#doomed + 1] = ARGV[4 + i] end
+end
+`);
+
+/** The mark is what the rows of the partition have in the field `_p`. */
+export const truncateHashesScript = truncateScript(`
+for i = 5, #ARGV do
+  if redis.call('HGET', ARGV[i], '_p') == mark then doomed[#doomed + 1] = ARGV[i] end
+end
+`);
 
 /**
  * KEYS: epochs, checkpoints, generations. ARGV: partition, generation. Answers epoch and checkpoint, or nothing

@@ -1,9 +1,10 @@
 import { InsideoutError } from '../../../core/errors.ts';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
-import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
+import { dropsActive, gone, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
 import { RedisConnection } from './redis-connection.ts';
 import { RedisGeneration } from './redis-generation.ts';
+import { layoutOf, type Rows, rememberedShape } from './redis-layout.ts';
 import { type RedisNames, redisNames } from './redis-names.ts';
 import { scanSlices } from './redis-scan.ts';
 import {
@@ -22,13 +23,15 @@ export interface RedisStoreOptions {
   readonly url: string;
   /** Put before every key. Default: nothing. */
   readonly prefix?: string | undefined;
+  /** What a row of a new generation is; those that exist go on in the layout they were made with. Default `string`. */
+  readonly rows?: Rows | undefined;
   /** Tells which rows have ended when they come; what ends later ends by the server's clock. Default Date.now. */
   readonly now?: (() => number) | undefined;
 }
 
 /**
- * Views in Redis (6.2 or later, not a cluster). A row is a string: `GET customer_card:{g1}:42`, where
- * `GET insideout:active:customer_card` tells the generation.
+ * Views in Redis (6.2 or later, not a cluster). A row is a string, `GET customer_card:{g1}:42`, or a hash,
+ * `HGET customer_card:{g1}:42 name`, where `GET insideout:active:customer_card` tells the generation.
  *
  * Rows and checkpoint change in one atomic step, so they always agree. How much of it outlives a crash of the
  * server is what its own configuration says (`appendonly`, `appendfsync`): what it loses, rows and checkpoint
@@ -43,25 +46,28 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<ViewSt
 class RedisStore implements ViewStore {
   readonly #redis: RedisConnection;
   readonly #names: RedisNames;
+  readonly #rows: Rows;
   readonly #now: (() => number) | undefined;
 
   constructor(redis: RedisConnection, options: RedisStoreOptions) {
     this.#redis = redis;
     this.#names = redisNames(options.prefix ?? '');
+    this.#rows = options.rows ?? 'string';
     this.#now = options.now;
   }
 
   async open(view: ViewShape, id: GenerationId): Promise<Generation> {
     await this.#refuseEviction(view.ttl !== undefined);
     const generations = this.#names.generations(view.name);
-    const wanted = shapeText(view);
+    const wanted = rememberedShape(view, this.#rows);
     let shape = await this.#redis.run(openScript, [generations, id, wanted]);
     if (shape === '') {
       await this.#finishDrop(view.name, id);
       shape = await this.#redis.run(openScript, [generations, id, wanted]);
     }
-    if (shape !== wanted) throw wrongShape(view, id);
-    return new RedisGeneration({ redis: this.#redis, names: this.#names, view, id, now: this.#now });
+    const layout = layoutOf(view, String(shape));
+    if (!layout) throw wrongShape(view, id);
+    return new RedisGeneration({ redis: this.#redis, names: this.#names, view, id, layout, now: this.#now });
   }
 
   async generations(view: string): Promise<GenerationId[]> {

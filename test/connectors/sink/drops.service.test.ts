@@ -20,6 +20,8 @@ const batchOf = (from: number, next: number) => ({
   }),
 });
 
+const layouts = ['string', 'hash'] as const;
+
 async function fill(generation: Generation, rows: number): Promise<Generation> {
   const claim = await generation.claim('t', 0);
   for (let from = 0; from < rows; from += 20_000)
@@ -50,51 +52,59 @@ async function namesIn(redis: Redis, pattern: string): Promise<string[]> {
   return names.sort();
 }
 
-test('Redis: a writer of another generation does not wait for the drop of a large one', async () => {
-  const options = { url: servers().redis, prefix: `${uniqueName('drop')}:` };
-  const [writer, dropper] = [await openRedisStore(options), await openRedisStore(options)];
-  await fill(await writer.open(view, 2), 200_000);
-  const longest = await longestApply(await writer.open(view, 1), dropper.drop('card', 2));
-  expect(longest).toBeLessThan(250);
-  const redis = new Redis(options.url);
-  expect(await namesIn(redis, `${options.prefix}*{g2}*`)).toEqual([]);
-  expect(await writer.generations('card')).toEqual([1]);
-  redis.disconnect();
-  for (const store of [writer, dropper]) await store.close();
-});
+test.each(layouts)(
+  'Redis: a writer of another generation does not wait for the drop of a large one, of %s rows',
+  async (rows) => {
+    const options = { url: servers().redis, prefix: `${uniqueName('drop')}:`, rows };
+    const [writer, dropper] = [await openRedisStore(options), await openRedisStore(options)];
+    await fill(await writer.open(view, 2), 200_000);
+    const longest = await longestApply(await writer.open(view, 1), dropper.drop('card', 2));
+    expect(longest).toBeLessThan(250);
+    const redis = new Redis(options.url);
+    expect(await namesIn(redis, `${options.prefix}*{g2}*`)).toEqual([]);
+    expect(await writer.generations('card')).toEqual([1]);
+    redis.disconnect();
+    for (const store of [writer, dropper]) await store.close();
+  },
+);
 
-test('Redis: a drop that was cut off is listed, closed to writers, and ended by another', async () => {
-  const options = { url: servers().redis, prefix: `${uniqueName('cut')}:` };
-  const store = await openRedisStore(options);
-  const redis = new Redis(options.url);
-  const generations = `${options.prefix}insideout:generations:card`;
-  const cutOff = async (id: number) => {
-    const generation = await fill(await store.open(view, id), 100_000);
-    const claim = await generation.claim('t', 0);
-    const dropper = await openRedisStore(options);
-    const dropped = dropper.drop('card', id).catch((error: unknown) => error);
-    await eventually('it is marked', async () => (await redis.hget(generations, String(id))) === '');
-    await dropper.close();
-    expect(await dropped).toMatchObject({ code: 'STORE_UNREACHABLE' });
-    expect((await namesIn(redis, `${options.prefix}card:{g${id}}:*`)).length).toBeGreaterThan(0);
-    return { generation, claim };
-  };
-  const { generation, claim } = await cutOff(1);
-  expect(await store.generations('card')).toEqual([1]);
-  await expect(generation.apply(claim, batchOf(100_000, 100_001))).rejects.toMatchObject({
-    code: 'STORE_REFUSED',
-  });
-  await expect(generation.claim('t', 0)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
-  await expect(store.promote([{ view, from: null, to: 1 }])).rejects.toMatchObject({ code: 'STORE_REFUSED' });
-  await store.drop('card', 1);
-  expect(await namesIn(redis, `${options.prefix}*`)).toEqual([]);
-  await cutOff(2);
-  expect(await (await store.open(view, 2)).count()).toBe(0);
-  await store.drop('card', 2);
-  expect(await namesIn(redis, `${options.prefix}*`)).toEqual([]);
-  redis.disconnect();
-  await store.close();
-});
+test.each(layouts)(
+  'Redis: a drop of %s rows that was cut off is listed, closed to writers, and ended by another',
+  async (rows) => {
+    const options = { url: servers().redis, prefix: `${uniqueName('cut')}:`, rows };
+    const store = await openRedisStore(options);
+    const redis = new Redis(options.url);
+    const generations = `${options.prefix}insideout:generations:card`;
+    const cutOff = async (id: number) => {
+      const generation = await fill(await store.open(view, id), 100_000);
+      const claim = await generation.claim('t', 0);
+      const dropper = await openRedisStore(options);
+      const dropped = dropper.drop('card', id).catch((error: unknown) => error);
+      await eventually('it is marked', async () => (await redis.hget(generations, String(id))) === '');
+      await dropper.close();
+      expect(await dropped).toMatchObject({ code: 'STORE_UNREACHABLE' });
+      expect((await namesIn(redis, `${options.prefix}card:{g${id}}:*`)).length).toBeGreaterThan(0);
+      return { generation, claim };
+    };
+    const { generation, claim } = await cutOff(1);
+    expect(await store.generations('card')).toEqual([1]);
+    await expect(generation.apply(claim, batchOf(100_000, 100_001))).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+    });
+    await expect(generation.claim('t', 0)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
+    await expect(store.promote([{ view, from: null, to: 1 }])).rejects.toMatchObject({
+      code: 'STORE_REFUSED',
+    });
+    await store.drop('card', 1);
+    expect(await namesIn(redis, `${options.prefix}*`)).toEqual([]);
+    await cutOff(2);
+    expect(await (await store.open(view, 2)).count()).toBe(0);
+    await store.drop('card', 2);
+    expect(await namesIn(redis, `${options.prefix}*`)).toEqual([]);
+    redis.disconnect();
+    await store.close();
+  },
+);
 
 test('Redis: a drop that goes on after another has ended it leaves a new generation of the same number alone', async () => {
   const options = { url: servers().redis, prefix: `${uniqueName('twice')}:` };

@@ -17,34 +17,38 @@ import { tcpProxy } from '../../support/tcp-proxy.ts';
 /** Two chunks or more were applied. */
 const underWay = 4_000;
 
-viewStoreOutageConformance('Redis, whose server is killed and started again,', async () => {
-  const server = await startRedis();
-  let killed = Promise.resolve();
-  const killOnceUnderWay = async (name: string) => {
-    const watcher = new Redis(server.url);
-    watcher.on('error', () => {});
-    await eventually('the batch is under way', async () => {
-      return Number(await watcher.hget(`insideout:checkpoint:${name}:{g1}`, 't/0')) >= underWay;
-    });
-    watcher.disconnect();
-    await server.kill();
-  };
-  return {
-    store: await openRedisStore({ url: server.url }),
-    rows: 60_000,
-    atLeast: underWay,
-    code: 'STORE_UNREACHABLE',
-    atomic: true,
-    away: async (name) => {
-      killed = killOnceUnderWay(name);
+for (const rows of ['string', 'hash'] as const)
+  viewStoreOutageConformance(
+    `Redis, whose rows are a ${rows} and whose server is killed and started again,`,
+    async () => {
+      const server = await startRedis();
+      let killed = Promise.resolve();
+      const killOnceUnderWay = async (name: string) => {
+        const watcher = new Redis(server.url);
+        watcher.on('error', () => {});
+        await eventually('the batch is under way', async () => {
+          return Number(await watcher.hget(`insideout:checkpoint:${name}:{g1}`, 't/0')) >= underWay;
+        });
+        watcher.disconnect();
+        await server.kill();
+      };
+      return {
+        store: await openRedisStore({ url: server.url, rows }),
+        rows: 60_000,
+        atLeast: underWay,
+        code: 'STORE_UNREACHABLE',
+        atomic: true,
+        away: async (name) => {
+          killed = killOnceUnderWay(name);
+        },
+        back: async () => {
+          await killed;
+          await server.restart();
+        },
+        end: () => server.stop(),
+      };
     },
-    back: async () => {
-      await killed;
-      await server.restart();
-    },
-    end: () => server.stop(),
-  };
-});
+  );
 
 viewStoreOutageConformance('Cassandra, whose connections break,', async () => {
   const { contactPoint, dataCenter } = servers().cassandra;

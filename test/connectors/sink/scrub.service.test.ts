@@ -36,20 +36,23 @@ describe('Redis', () => {
   });
   const found = () => filesBelow(folder).filter((bytes) => bytes.includes(mark)).length;
 
-  test('holds no byte of an erased row in its append-only file and its snapshot once it was scrubbed', async () => {
-    const store = await openRedisStore({ url: server.url, prefix: 'files:' });
-    const generation = await store.open(view, 1);
-    await fill(generation);
-    await admin.config('SET', 'rdbcompression', 'no');
-    await admin.save();
-    expect(found()).toBe(2);
-    await generation.erase([[1n]]);
-    await admin.config('SET', 'save', '3600 1');
-    expect(await store.scrub()).toBeNull();
-    expect(found()).toBe(0);
-    expect(await generation.get([2n])).toEqual({ id: 2n, name: 'kept' });
-    await store.close();
-  });
+  test.each(['string', 'hash'] as const)(
+    'holds no byte of an erased row, a %s, in its append-only file and its snapshot once it was scrubbed',
+    async (rows) => {
+      const store = await openRedisStore({ url: server.url, prefix: `${rows}s:`, rows });
+      const generation = await store.open(view, 1);
+      await fill(generation);
+      await admin.config('SET', 'rdbcompression', 'no');
+      await admin.save();
+      expect(found()).toBe(2);
+      await generation.erase([[1n]]);
+      await admin.config('SET', 'save', '3600 1');
+      expect(await store.scrub()).toBeNull();
+      expect(found()).toBe(0);
+      expect(await generation.get([2n])).toEqual({ id: 2n, name: 'kept' });
+      await store.close();
+    },
+  );
 
   test('a snapshot that no setting asks for any more is written anew as well', async () => {
     const store = await openRedisStore({ url: server.url, prefix: 'old:' });

@@ -26,6 +26,7 @@ afterAll(() => server?.stop());
 
 const stores = [
   ['Redis', () => openRedisStore({ url: server.url })],
+  ['Redis, whose rows are hashes', () => openRedisStore({ url: server.url, prefix: 'h:', rows: 'hash' })],
   ['Cassandra', () => openCassandraStore({ contactPoints: [contactPoint], dataCenter, keyspace })],
 ] as const;
 

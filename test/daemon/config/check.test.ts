@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { isInsideoutError } from '../../../core/errors.ts';
 import { checkConfig } from '../../../daemon/config/check.ts';
-import { defineConfig, embedded, kafka, postgres, sqlite, view } from '../../../index.ts';
+import { defineConfig, embedded, kafka, postgres, redis, sqlite, view } from '../../../index.ts';
+import { fingerprint } from '../../../materializer/view-definition.ts';
 
 const secret = 'pa55-w0rd';
 const good = () =>
@@ -52,6 +53,22 @@ describe('checkConfig', () => {
     expect(checkConfig(of(ttl), 'the file').views[0]?.shape.ttl).toEqual(ttl);
     expect(problems(of({ column: 'at', ms: -1 })).map((p) => p.split(':')[0])).toEqual(['views.0.ttl.ms']);
     expect(problems(of({ column: 'id', ms: 1 })).map((p) => p.split(':')[0])).toEqual(['views.0.ttl.column']);
+  });
+
+  test('what a row is in Redis is part of the definition of every view in that store, and of no other', () => {
+    const of = (rows: 'string' | 'hash' | undefined, store = 'local') => {
+      const stores = { local: redis({ url: 'redis://h', rows }), other: sqlite({ path: 'views.db' }) };
+      const { views } = checkConfig(
+        { ...good(), stores, views: [{ ...good().views?.[0], store }] },
+        'the file',
+      );
+      return fingerprint(views[0]!);
+    };
+    expect(of('string')).toBe(of(undefined));
+    expect(of('hash')).not.toBe(of('string'));
+    expect(of('hash', 'other')).toBe(of('string', 'other'));
+    const wrong = { ...good(), stores: { local: { kind: 'redis', url: 'redis://h', rows: 'list' } } };
+    expect(problems(wrong).map((p) => p.split(':')[0])).toEqual(['stores.local.rows']);
   });
 
   test('lists all problems at once, each at its path', () => {

@@ -19,7 +19,7 @@ const declared = (name: string, more: Partial<ViewDeclaration> = {}): ViewDeclar
   key: ['id'],
   ...more,
 });
-const views = (...list: ViewDeclaration[]): ViewDefinition[] => inOrder(list.map(defineView));
+const views = (...list: ViewDeclaration[]): ViewDefinition[] => inOrder(list.map((v) => defineView(v)));
 const reading = (view: string): Partial<ViewDeclaration> => ({ from: { view } });
 
 const chain = () =>
