@@ -1,4 +1,4 @@
-import { error, fine } from '../connectors/source/findings.ts';
+import { error, fine, warning } from '../connectors/source/findings.ts';
 import type { RecordSchemas } from '../connectors/source/record-schemas.ts';
 import type { Finding } from '../connectors/source/source.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
@@ -55,6 +55,16 @@ function checkTable(
   }
   const problems = inputProblems(view, found);
   if (problems.length > 0) return problems.map((problem) => ({ check, ok: false, ...problem }));
+  const { retentionMs } = found;
+  const { ttl } = view.shape;
+  if (retentionMs !== null && (!ttl || ttl.ms > retentionMs))
+    return [
+      warning(
+        check,
+        `Its topic ${topic} keeps records for ${retentionMs} ms, and its rows live longer: a rebuild would lack those that were written before.`,
+        'Give the view a `ttl` of at most that, by a column that tells when the row was written, or its source a longer `retention`.',
+      ),
+    ];
   const later = topics && !topics.includes(topic) ? ', whose topic is created when its source starts' : '';
   return [fine(check, `It fits the table behind ${topic}${later}.`)];
 }

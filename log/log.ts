@@ -41,9 +41,12 @@ export interface RecordBatch {
 export interface TopicSpec {
   readonly name: string;
   readonly partitions: number;
-  /** `compact` keeps the newest record of each key for ever; `delete` keeps everything for `retentionMs`. */
+  /** `compact` keeps the newest record of each key, `delete` keeps everything. */
   readonly cleanup: 'compact' | 'delete';
-  /** Only with `delete`; -1 for ever. */
+  /**
+   * Records whose time is longer ago are forgotten, also the newest of their key; -1 for ever. Default: for ever for a
+   * topic that is made, as it is for one that exists.
+   */
   readonly retentionMs?: number;
 }
 

@@ -4,4 +4,6 @@ import type { AvroSchema } from '../../log/avro/schema-registry.ts';
 export interface RecordSchemas {
   readonly key: AvroSchema;
   readonly value: AvroSchema;
+  /** How long records are kept, milliseconds; null for ever. */
+  readonly retentionMs: number | null;
 }

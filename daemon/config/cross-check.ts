@@ -9,7 +9,13 @@ import type { Problem } from './sentences.ts';
  * problems that follow from that lie at, above or below what was not understood.
  */
 export function crossCheck(parts: KnownParts): Problem[] {
-  return [...viewsAlone(parts), ...viewsTogether(parts.views), ...subjects(parts), ...slots(parts)];
+  return [
+    ...viewsAlone(parts),
+    ...viewsTogether(parts.views),
+    ...subjects(parts),
+    ...slots(parts),
+    ...retention(parts),
+  ];
 }
 
 function viewsAlone({ views, stores, sources }: KnownParts): Problem[] {
@@ -80,6 +86,17 @@ function slots({ sources }: KnownParts): Problem[] {
     owners.set(key, name);
   }
   return problems;
+}
+
+function retention({ sources }: KnownParts): Problem[] {
+  return [...(sources ?? [])].flatMap(([name, { tables, retention = {} }]) =>
+    Object.keys(retention)
+      .filter((table) => tables && !tables.includes(table))
+      .map((table) => ({
+        path: ['sources', name, 'retention', table],
+        message: `its source does not capture ${table}; ${known(tables!)}`,
+      })),
+  );
 }
 
 function known(names: Iterable<string>): string {

@@ -17,6 +17,7 @@ export interface KnownSource {
   /** Undefined when it was given, but not understood. */
   readonly slot: string | undefined;
   readonly tables: readonly string[] | undefined;
+  readonly retention: Readonly<Record<string, number>> | undefined;
 }
 
 export interface KnownView {
@@ -45,11 +46,12 @@ export function knownParts(raw: unknown): KnownParts {
 
 function source(name: string, raw: unknown): KnownSource {
   const given = mapOf(raw) ?? {};
-  const { url, slot, tables } = postgresSchema.shape;
+  const { url, slot, tables, retention } = postgresSchema.shape;
   return {
     url: understood(url, given.url),
     slot: given.slot === undefined ? `insideout_${name}` : understood(slot, given.slot),
     tables: understood(tables, given.tables),
+    retention: understood(retention, given.retention),
   };
 }
 

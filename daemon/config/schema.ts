@@ -8,6 +8,7 @@ const identifier = z
 const slotName = z
   .string()
   .regex(/^[a-z0-9_]{1,63}$/, 'use lower-case letters, digits and underscores, at most 63');
+const tableName = z.string().regex(/^[^.]+\..+$/, 'is written schema.table');
 const positive = z.number().int().positive();
 /** A secret that came out of the environment empty is the usual mistake, so it gets its own words. */
 const fromEnvironment = (what: string) =>
@@ -18,15 +19,13 @@ const fromEnvironment = (what: string) =>
 export const postgresSchema = z.strictObject({
   kind: z.literal('postgres'),
   url: fromEnvironment('the database url').regex(/^postgres(ql)?:\/\//, 'must begin with postgres://'),
-  tables: z
-    .array(z.string().regex(/^[^.]+\..+$/, 'is written schema.table'))
-    .min(1)
-    .optional(),
+  tables: z.array(tableName).min(1).optional(),
   publication: z.string().min(1).optional(),
   slot: slotName.optional(),
   partitions: positive.max(1000).optional(),
   snapshot: z.enum(['initial', 'never']).optional(),
   truncate: z.enum(['propagate', 'ignore']).optional(),
+  retention: z.record(tableName, positive).optional(),
   envelope: z.enum(['none', 'debezium']).optional(),
   heartbeatMs: positive.optional(),
 });

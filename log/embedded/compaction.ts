@@ -12,14 +12,28 @@ export interface CleaningOptions {
 }
 
 /**
- * Does a topic's cleaning: `compact` keeps the newest record of each key and drops old tombstones; `delete`
- * drops what is older than the topic's retention. Offsets are never used again. Returns the number of records
- * removed; their bytes are overwritten. Blocks for as long as it takes, about a second per million records.
+ * Does a topic's cleaning: `compact` keeps the newest record of each key and drops old tombstones; what is older
+ * than the topic's retention goes. Offsets are never used again. Returns the number of records removed; their bytes
+ * are overwritten. Blocks for as long as it takes, about a second per million records.
  */
 export function clean(db: Database.Database, topic: Topic, options: CleaningOptions): number {
+  return eachPartition(db, topic, (partition) => cleanPartition(db, topic, { ...options, partition }));
+}
+
+/** The part of it that goes by age alone, which costs no more than what it removes. */
+export function expire(db: Database.Database, topic: Topic, { now }: CleaningOptions): number {
+  return eachPartition(db, topic, (partition) =>
+    db.transaction(() => expirePartition(db, topic, partition, now)).immediate(),
+  );
+}
+
+function eachPartition(
+  db: Database.Database,
+  { partitions }: Topic,
+  work: (partition: number) => number,
+): number {
   let removed = 0;
-  for (let partition = 0; partition < topic.partitions; partition++)
-    removed += cleanPartition(db, topic, { ...options, partition });
+  for (let partition = 0; partition < partitions; partition++) removed += work(partition);
   if (removed > 0) truncateWal(db);
   return removed;
 }
@@ -34,8 +48,8 @@ export function cleanPartition(
   const at = { topicId: topic.id, partition, table: partitionTable(topic.id, partition) };
   return db
     .transaction(() => {
-      if (topic.cleanup === 'compact') return compact(db, at, options);
-      return topic.retentionMs >= 0 ? expire(db, at, options.now - topic.retentionMs) : 0;
+      const superseded = topic.cleanup === 'compact' ? compact(db, at, options) : 0;
+      return superseded + expirePartition(db, topic, partition, options.now);
     })
     .immediate();
 }
@@ -87,13 +101,30 @@ function dropTombstones(db: Database.Database, at: At, options: CleaningOptions)
   return db.prepare(`delete from ${at.table} where value is null and offset < ?`).run(horizon).changes;
 }
 
-/** Only from the front, so that what is left has no holes. */
-function expire(db: Database.Database, at: At, before: number): number {
-  const keep = db
-    .prepare<[number], number>(`select offset from ${at.table} where timestamp >= ? order by offset limit 1`)
+/**
+ * Only from the front, so that it has made no holes in what is left. How far it went is kept: in a compacted topic
+ * nobody could see it otherwise.
+ */
+function expirePartition(db: Database.Database, topic: Topic, partition: number, now: number): number {
+  if (topic.retentionMs < 0) return 0;
+  const table = partitionTable(topic.id, partition);
+  const young = db
+    .prepare<[number], number>(`select offset from ${table} where timestamp >= ? order by offset limit 1`)
     .pluck()
-    .get(before);
-  return keep === undefined
-    ? db.prepare(`delete from ${at.table}`).run().changes
-    : db.prepare(`delete from ${at.table} where offset < ?`).run(keep).changes;
+    .get(now - topic.retentionMs);
+  const keep =
+    young ??
+    db
+      .prepare<[number, number], number>('select next from ends where topic_id = ? and partition = ?')
+      .pluck()
+      .get(topic.id, partition) ??
+    0;
+  const { changes } = db.prepare(`delete from ${table} where offset < ?`).run(keep);
+  if (changes > 0)
+    db.prepare('insert or replace into expired (topic_id, partition, through) values (?, ?, ?)').run(
+      topic.id,
+      partition,
+      keep,
+    );
+  return changes;
 }

@@ -155,13 +155,26 @@ function read(db: Database.Database, reader: Reader, decoder: HeadersDecoder): R
     }
   }
   const first = records[0]?.offset ?? end;
-  if (first > from && topic.cleanup === 'delete') throw gap(topic.name, partition, from);
+  if (first > from && forgotten(db, reader, from)) throw gap(topic.name, partition, from);
   const last = records.at(-1);
   const next =
     last === undefined || (whole && records.length < maxRecords)
       ? Math.max(end, (last?.offset ?? 0) + 1)
       : last.offset + 1;
   return { topic: topic.name, partition, records, next, end: Math.max(end, next) };
+}
+
+/**
+ * True when records from this offset on were forgotten because of their age. What a compacted topic lacks otherwise was
+ * overwritten, and whoever begins it at its beginning is to have what is left.
+ */
+function forgotten(db: Database.Database, { topic, partition }: Reader, from: Offset): boolean {
+  if (topic.cleanup === 'delete') return true;
+  const through = db
+    .prepare<[number, number], number>('select through from expired where topic_id = ? and partition = ?')
+    .pluck()
+    .get(topic.id, partition);
+  return from > 0 && through !== undefined && from < through;
 }
 
 function deleted(topic: string): InsideoutError {

@@ -75,6 +75,10 @@ const schema = `
     topic_id integer not null, partition integer not null, at integer not null, through integer not null,
     primary key (topic_id, partition, at)
   ) without rowid;
+  -- Up to where records of compacted topics were forgotten because of their age.
+  create table if not exists expired (
+    topic_id integer not null, partition integer not null, through integer not null, primary key (topic_id, partition)
+  ) without rowid;
   create table if not exists members (
     grp text not null, owner text not null, expires integer not null, primary key (grp, owner)
   ) without rowid;

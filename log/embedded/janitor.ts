@@ -1,10 +1,10 @@
 import type Database from 'better-sqlite3';
-import { clean } from './compaction.ts';
+import { clean, expire } from './compaction.ts';
 import { partitionTable } from './database.ts';
 import { removeDropped } from './dropping.ts';
 import type { Topic, Topics } from './topics.ts';
 
-/** A topic is cleaned once it has grown by half of what it held, or by this much, whichever is more. */
+/** A topic is compacted once it has grown by half of what it held, or by this much, whichever is more. */
 const minGrowth = 10_000;
 
 /** Cleans topics in the background, one in each round, so that a pause is never longer than one topic takes. */
@@ -35,14 +35,15 @@ export class Janitor {
     try {
       const topics = this.#topics.all();
       const topic = topics[this.#turn++ % topics.length];
-      if (topic && this.#due(topic)) clean(this.#db, topic, { now: Date.now() });
+      if (!topic) return;
+      if (topic.retentionMs >= 0) expire(this.#db, topic, { now: Date.now() });
+      if (topic.cleanup === 'compact' && this.#due(topic)) clean(this.#db, topic, { now: Date.now() });
     } catch {
       // Cleaning is no one's request, so nobody waits for its failure; whoever appends meets the same.
     }
   }
 
   #due(topic: Topic): boolean {
-    if (topic.cleanup === 'delete') return topic.retentionMs >= 0;
     const grown = this.#db
       .prepare<[number], { next: number; through: number }>(
         `select sum(next) as next, coalesce(sum((select max(through) from cleanings c

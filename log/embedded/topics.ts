@@ -64,7 +64,7 @@ export class Topics {
     this.#db
       .prepare('insert into dropped select topic_id, partition from ends where topic_id = ?')
       .run(topic.id);
-    for (const table of ['ends', 'cleanings'])
+    for (const table of ['ends', 'cleanings', 'expired'])
       this.#db.prepare(`delete from ${table} where topic_id = ?`).run(topic.id);
     this.#db.prepare('delete from topics where id = ?').run(topic.id);
     this.#db
@@ -78,7 +78,12 @@ export class Topics {
   #ensure(spec: TopicSpec): void {
     const existing = this.find(spec.name);
     if (existing) {
-      if (existing.partitions === spec.partitions) return;
+      if (existing.partitions === spec.partitions) {
+        const { retentionMs = existing.retentionMs } = spec;
+        if (retentionMs !== existing.retentionMs)
+          this.#db.prepare('update topics set retention_ms = ? where id = ?').run(retentionMs, existing.id);
+        return;
+      }
       throw new InsideoutError(
         'LOG_TOPIC',
         `The topic "${spec.name}" has ${existing.partitions} partitions, not ${spec.partitions}.`,

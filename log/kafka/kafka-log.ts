@@ -19,6 +19,7 @@ import { classifyKafka } from './kafka-errors.ts';
 import { KafkaFencedWriter } from './kafka-fenced-writer.ts';
 import { MessageLimits } from './message-limits.ts';
 import { OffsetReader } from './partition-offsets.ts';
+import { keepRetention } from './retention.ts';
 import { deleteTopics, ensureTopics, partitionCounts } from './topics.ts';
 
 export interface KafkaLogOptions {
@@ -92,7 +93,10 @@ class KafkaLog implements Log {
   }
 
   ensureTopics(topics: readonly TopicSpec[]): Promise<void> {
-    return this.#ask('creating topics', (admin) => ensureTopics(admin, topics, this.#replicationFactor));
+    return this.#ask('creating topics', async (admin) => {
+      await ensureTopics(admin, topics, this.#replicationFactor);
+      await keepRetention(admin, topics);
+    });
   }
 
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {

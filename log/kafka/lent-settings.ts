@@ -1,13 +1,6 @@
 import type { Admin } from 'kafkajs';
-import { isTopicMissing } from './kafka-errors.ts';
 import type { FormerSettings, SettingsJournal } from './settings-journal.ts';
-import { topicResource } from './topics.ts';
-
-/** What a topic says of itself, without what it has from the broker. */
-type OwnSettings = ReadonlyMap<string, string>;
-
-/** The source of a setting that was made for the topic: ConfigSource in Kafka's protocol, DescribeConfigs. */
-const ownSource = 1;
+import { type OwnSettings, readOwnSettings, sameSettings, writeOwnSettings } from './topic-settings.ts';
 
 /**
  * Settings that topics have for a while. Kafka's AlterConfigs, the only such request that kafkajs has, replaces
@@ -34,7 +27,7 @@ export class LentSettings {
   async lend(topics: readonly string[], names: readonly string[]): Promise<void> {
     const changes = new Map<string, OwnSettings>();
     const former = new Map<string, FormerSettings>();
-    const present = await this.#read(topics);
+    const present = await readOwnSettings(this.#admin, topics);
     const foreign = [...present].some(([topic, own]) => !this.#former.has(topic) && this.#anyOf(own));
     const journal = foreign ? await this.#journal.all() : null;
     for (const [topic, own] of present) {
@@ -47,13 +40,13 @@ export class LentSettings {
         else wanted.set(name, plain);
       }
       this.#former.set(topic, before);
-      if (same(own, wanted)) continue;
+      if (sameSettings(own, wanted)) continue;
       changes.set(topic, wanted);
       former.set(topic, before);
     }
     if (changes.size === 0) return;
     await this.#journal.remember(former);
-    await this.#write(changes);
+    await writeOwnSettings(this.#admin, changes);
   }
 
   /** Puts the former values back, of the topics that were lent some, save where somebody else changed them. */
@@ -72,16 +65,16 @@ export class LentSettings {
     const changes = new Map<string, OwnSettings>();
     const existing = new Set(await this.#admin.listTopics());
     const topics = [...former.keys()].filter((topic) => existing.has(topic));
-    for (const [topic, own] of await this.#read(topics)) {
+    for (const [topic, own] of await readOwnSettings(this.#admin, topics)) {
       const restored = new Map(own);
       for (const [name, value] of Object.entries(former.get(topic) ?? {})) {
         if (own.get(name) !== this.#ours.get(name)) continue;
         if (value === null) restored.delete(name);
         else restored.set(name, value);
       }
-      if (!same(own, restored)) changes.set(topic, restored);
+      if (!sameSettings(own, restored)) changes.set(topic, restored);
     }
-    await this.#write(changes);
+    await writeOwnSettings(this.#admin, changes);
     await this.#journal.forget([...former.keys()]);
   }
 
@@ -98,39 +91,4 @@ export class LentSettings {
     }
     return former;
   }
-
-  async #read(topics: readonly string[]): Promise<Map<string, OwnSettings>> {
-    if (topics.length === 0) return new Map();
-    const { resources } = await this.#admin.describeConfigs({
-      includeSynonyms: false,
-      resources: topics.map((name) => ({ type: topicResource, name })),
-    });
-    return new Map(
-      resources.map(({ resourceName, configEntries }) => [
-        resourceName,
-        new Map(
-          configEntries
-            .filter((entry) => (entry as { configSource?: number }).configSource === ownSource)
-            .map(({ configName, configValue }) => [configName, configValue]),
-        ),
-      ]),
-    );
-  }
-
-  /** One topic at a time, so that one that is deleted at this moment keeps nothing from the others. */
-  async #write(changes: ReadonlyMap<string, OwnSettings>): Promise<void> {
-    for (const [name, settings] of changes)
-      try {
-        const configEntries = [...settings].map(([setting, value]) => ({ name: setting, value }));
-        await this.#admin.alterConfigs({
-          validateOnly: false,
-          resources: [{ type: topicResource, name, configEntries }],
-        });
-      } catch (error) {
-        if (!isTopicMissing(error)) throw error;
-      }
-  }
 }
-
-const same = (a: OwnSettings, b: OwnSettings): boolean =>
-  a.size === b.size && [...a].every(([name, value]) => b.get(name) === value);

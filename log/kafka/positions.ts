@@ -7,7 +7,10 @@ import { topicConfig } from './topics.ts';
 /** Throws `VIEW_CHECKPOINT_GAP` when Kafka does not hold what follows the offset. */
 export type StartCheck = (at: TopicPartition & { readonly offset: Offset }) => Promise<void>;
 
-/** In a compacted topic a start below the first offset is no gap: what is gone there was overwritten. */
+/**
+ * In a topic that is only compacted a start below the first offset is no gap: what is gone there was overwritten. One
+ * that forgets by age as well is read from its beginning by whoever begins there, and by nobody who was behind.
+ */
 export async function startCheck(
   admin: Admin,
   offsets: OffsetReader,
@@ -15,11 +18,11 @@ export async function startCheck(
 ): Promise<StartCheck> {
   const policies = await topicConfig(admin, topics, 'cleanup.policy');
   return async ({ topic, partition, offset }) => {
-    if (offset === 0 && policies.get(topic)?.includes('compact')) return;
+    const policy = policies.get(topic)?.split(',') ?? [];
+    if (offset === 0 && policy.includes('compact')) return;
     const found = (await offsets.read([topic])).get(topic)?.find((o) => o.partition === partition);
     if (!found) return;
-    const compacted = policies.get(topic)?.includes('compact');
-    if (offset < Number(found.low) && !compacted)
+    if (offset < Number(found.low) && policy.includes('delete'))
       throw gap(
         `Kafka no longer holds offset ${offset} of ${topic}, partition ${partition}.`,
         'Rebuild the view from the oldest offset, and give the topic a longer retention.',

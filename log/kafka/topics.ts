@@ -77,15 +77,24 @@ async function create(
         numPartitions: spec.partitions,
         ...(replicationFactor === undefined ? {} : { replicationFactor }),
         configEntries: [
-          { name: 'cleanup.policy', value: spec.cleanup },
           { name: 'max.message.bytes', value: String(maxMessageBytes) },
-          ...(spec.cleanup === 'delete'
-            ? [{ name: 'retention.ms', value: String(spec.retentionMs ?? -1) }]
-            : []),
+          ...Object.entries(cleaningSettings(spec)).map(([name, value]) => ({ name, value })),
         ],
       })),
     });
 }
+
+/** How a topic forgets: by key, by age, or by both. */
+export const cleaningSettings = ({
+  cleanup,
+  retentionMs = -1,
+}: Pick<TopicSpec, 'cleanup' | 'retentionMs'>): Record<string, string> =>
+  cleanup === 'compact' && retentionMs < 0
+    ? { 'cleanup.policy': 'compact' }
+    : {
+        'cleanup.policy': cleanup === 'compact' ? 'compact,delete' : 'delete',
+        'retention.ms': String(retentionMs),
+      };
 
 /** Partition counts, once brokers know all of the topics and each partition has a leader: seconds when there are many. */
 function readyCounts(admin: Admin, topics: readonly string[]): Promise<Map<string, number>> {

@@ -21,6 +21,8 @@ export interface PostgresSourceOptions {
    * changes were missed of.
    */
   readonly snapshot?: 'initial' | 'never' | undefined;
+  /** `schema.table` to milliseconds: older records of the table are forgotten, also the newest of their rows. */
+  readonly retention?: Readonly<Record<string, number>> | undefined;
   /** What is around the rows in the Log: nothing, or Debezium's envelope. Default `none`. */
   readonly envelope?: EnvelopeKind | undefined;
   /** What TRUNCATE does to the views. Default `propagate`. */

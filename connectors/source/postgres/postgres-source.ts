@@ -38,6 +38,7 @@ async function open(options: PostgresSourceOptions, log: Log, signal: AbortSigna
     {
       source: options.name,
       partitions: options.partitions ?? defaultPartitions,
+      retention: options.retention ?? {},
       envelope: options.envelope ?? 'none',
       database: databaseOf(options.url),
     },

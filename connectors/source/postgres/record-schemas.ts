@@ -4,6 +4,7 @@ import { namedTables, publishedTables } from './catalog.ts';
 import { withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
 import { readPublication } from './publication.ts';
+import { qualifiedName } from './tables.ts';
 import { TypeCatalog } from './types.ts';
 
 /**
@@ -31,6 +32,7 @@ export const recordSchemas = (options: PostgresSourceOptions): Promise<Map<strin
           {
             key: keySchema(topic, key),
             value: recordSchema(topic, columns, { key: names, envelope: options.envelope ?? 'none' }),
+            retentionMs: options.retention?.[qualifiedName({ schema, table })] ?? null,
           },
         ];
       }),

@@ -43,6 +43,8 @@ export const qualifiedName = (t: { readonly schema: string; readonly table: stri
 export interface TablesOptions {
   readonly source: string;
   readonly partitions: number;
+  /** `schema.table` to milliseconds. */
+  readonly retention: Readonly<Record<string, number>>;
   readonly envelope: EnvelopeKind;
   /** Name of the database, which envelopes tell. */
   readonly database: string;

@@ -44,6 +44,21 @@ describe('checkConfig', () => {
     expect(config.views.map((v) => v.shape.name)).toEqual(['customer_card']);
   });
 
+  test('takes retention of tables that the source captures, and refuses others', () => {
+    const of = (retention: unknown) => ({
+      ...good(),
+      sources: { shop: { ...good().sources?.shop, retention } },
+    });
+    const retention = { 'public.customers': 1_000 };
+    expect(checkConfig(of(retention), 'the file').sources.shop?.retention).toEqual(retention);
+    expect(problems(of({ 'public.orders': 1_000 }))).toEqual([
+      'sources.shop.retention.public.orders: its source does not capture public.orders; known: public.customers',
+    ]);
+    expect(problems(of({ 'public.customers': 0 })).map((p) => p.split(':')[0])).toEqual([
+      'sources.shop.retention.public.customers',
+    ]);
+  });
+
   test('takes the ttl of a view over, and refuses one that names no time', () => {
     const of = (ttl: unknown) => {
       const columns = { id: 'bigint', at: 'timestamp' };

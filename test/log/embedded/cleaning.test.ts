@@ -12,10 +12,12 @@ const poll = { timeout: 5_000, interval: 10 };
 const hour = 3_600_000;
 const start = 1_700_000_000_000;
 
-async function opened(retentionMs?: number) {
+async function opened(
+  retentionMs?: number,
+  cleanup: 'compact' | 'delete' = retentionMs === undefined ? 'compact' : 'delete',
+) {
   const folder = mkdtempSync(join(tmpdir(), 'insideout-log-'));
   const log = await openEmbeddedLog({ path: join(folder, 'log.db') });
-  const cleanup = retentionMs === undefined ? 'compact' : 'delete';
   await log.ensureTopics([
     { name: topic, partitions: 1, cleanup, ...(retentionMs === undefined ? {} : { retentionMs }) },
   ]);
@@ -97,6 +99,56 @@ test('retention drops the oldest records, and a reader that still needs them is 
   const intime = tail(log, { topics: [topic], from: { [partitionKey(topic, 0)]: 2 } });
   await expect.poll(() => intime.values(topic), poll).toEqual(['2', '3']);
   await intime.stop();
+});
+
+test('a compacted topic forgets by age as well: who begins it has what is left, who was behind is told', async () => {
+  const { log, append, read } = await opened(hour, 'compact');
+  await append('a', '1', start);
+  await append('b', '2', start);
+  await append('a', '3', start + hour);
+  await append('c', '4', start + 2 * hour);
+  await append('d', '5', start + 3 * hour);
+  expect(await log.clean(topic, { now: start + 3 * hour })).toBe(3);
+  expect(await read()).toEqual([
+    [3, 'c', '4'],
+    [4, 'd', '5'],
+  ]);
+  for (const from of [1, 2]) {
+    const late = tail(log, { topics: [topic], from: { [partitionKey(topic, 0)]: from } });
+    await expect(late.done).rejects.toMatchObject({ code: 'VIEW_CHECKPOINT_GAP' });
+  }
+  // What was overwritten is no gap for who has seen all that went by age.
+  await append('c', '6', start + 3 * hour);
+  await log.clean(topic, { now: start + 3 * hour });
+  const intime = tail(log, { topics: [topic], from: { [partitionKey(topic, 0)]: 3 } });
+  await expect.poll(() => intime.values(topic), poll).toEqual(['5', '6']);
+  await intime.stop();
+  // All of it is gone at last, and the end stays.
+  await log.clean(topic, { now: start + 30 * hour });
+  expect(await read()).toEqual([]);
+  expect((await log.offsets([topic])).get(partitionKey(topic, 0))).toEqual({ first: 6, end: 6 });
+});
+
+test('retention of a topic that exists is changed by who ensures it with another, and kept by who says none', async () => {
+  const { log, append, read } = await opened();
+  await append('a', '1', start);
+  await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'compact', retentionMs: hour }]);
+  await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'compact' }]);
+  await log.clean(topic, { now: start + 2 * hour });
+  expect(await read()).toEqual([]);
+});
+
+test('what is too old goes by itself while the Log is open', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
+  vi.setSystemTime(start);
+  const { log, append } = await opened(hour, 'compact');
+  await append('a', '1', start);
+  vi.setSystemTime(start + 2 * hour);
+  await vi.advanceTimersByTimeAsync(hour);
+  expect((await log.offsets([topic])).get(partitionKey(topic, 0))).toEqual({ first: 1, end: 1 });
 });
 
 test('what cleaning removed is in no file any more', async () => {

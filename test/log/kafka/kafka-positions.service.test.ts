@@ -33,7 +33,7 @@ const record = (topic: string, value: string): LogRecord => ({
 });
 
 async function topicWith(
-  cleanup: 'compact' | 'delete',
+  cleanup: 'compact' | 'delete' | 'compact,delete',
   configEntries: { name: string; value: string }[] = [],
 ) {
   const topic = uniqueName('positions');
@@ -68,6 +68,16 @@ test('a start below the first record of a topic that is not compacted is refused
   await removeBelow(topic, '2');
   await expect(follow({ topics: [topic] }).done).rejects.toMatchObject({ code: 'VIEW_CHECKPOINT_GAP' });
   const t = follow({ topics: [topic], from: { [partitionKey(topic, 0)]: 2 } });
+  await expect.poll(() => t.values(topic), poll).toEqual(['2', '3']);
+});
+
+test('in a topic that is compacted and forgets by age, a start at its beginning has what is left, and a later one below it is refused', async () => {
+  const topic = await topicWith('compact,delete');
+  await log.append(['0', '1', '2', '3'].map((v) => record(topic, v)));
+  await removeBelow(topic, '2');
+  const behind = follow({ topics: [topic], from: { [partitionKey(topic, 0)]: 1 } });
+  await expect(behind.done).rejects.toMatchObject({ code: 'VIEW_CHECKPOINT_GAP' });
+  const t = follow({ topics: [topic] });
   await expect.poll(() => t.values(topic), poll).toEqual(['2', '3']);
 });
 
