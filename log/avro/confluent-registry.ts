@@ -1,12 +1,8 @@
-import { SchemaRegistry as Client, type COMPATIBILITY, SchemaType } from '@kafkajs/confluent-schema-registry';
 import { type ErrorCode, InsideoutError } from '../../core/errors.ts';
+import { type RegistryOptions, RegistryRequests, WrongAnswer } from './registry-requests.ts';
 import type { AvroSchema, SchemaRegistry } from './schema-registry.ts';
 
-export interface RegistryOptions {
-  readonly url: string;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-}
+export type { RegistryOptions };
 
 /**
  * A Confluent-compatible schema registry. Its own compatibility rules decide; we set none. What answers though it is
@@ -14,15 +10,7 @@ export interface RegistryOptions {
  * was a registry before, since a proxy may have lost it for a while.
  */
 export function confluentRegistry(options: RegistryOptions): SchemaRegistry {
-  const auth =
-    options.username === undefined
-      ? {}
-      : { auth: { username: options.username, password: options.password ?? '' } };
-  const client = new Client({
-    host: options.url.replace(/\/$/, ''),
-    ...auth,
-    retry: { retries: 2, initialRetryTimeInSecs: 0.1, maxRetryTimeInSecs: 1 },
-  });
+  const requests = new RegistryRequests(options);
   const url = withoutPassword(options.url);
   const ids = new Map<string, Promise<number>>();
   const schemas = new Map<number, Promise<AvroSchema>>();
@@ -34,21 +22,16 @@ export function confluentRegistry(options: RegistryOptions): SchemaRegistry {
       return answer;
     } catch (error) {
       const ours = classify(error, { ...about, url });
-      if (!isNoAnswerOfARegistry(error) || (await isRegistry(client))) throw ours;
+      if (!isNoAnswerOfARegistry(error) || (await isRegistry(requests))) throw ours;
       throw met ? unreachable(url, error) : noRegistry(url, error);
     }
   };
   return {
     register: (subject, schema) =>
       remembered(ids, `${subject}\n${JSON.stringify(schema)}`, () =>
-        ask(() => register(client, subject, JSON.stringify(schema)), { subject }),
+        ask(() => register(requests, subject, schema), { subject }),
       ),
-    schema: (id) =>
-      remembered(schemas, id, () =>
-        ask(async () => JSON.parse((await api(client).Schema.find({ id })).data().schema) as AvroSchema, {
-          id,
-        }),
-      ),
+    schema: (id) => remembered(schemas, id, () => ask(() => schemaOf(requests, id), { id })),
   };
 }
 
@@ -62,58 +45,45 @@ function remembered<K, V>(cache: Map<K, Promise<V>>, key: K, make: () => Promise
   return made;
 }
 
-/** The library's own REST client: its public methods parse schemas, which drops the attributes that we add. */
-interface Api {
-  readonly Schema: { find(at: { id: number }): Promise<{ data(): { schema: string } }> };
-  readonly Subject: {
-    all(query: { subjectPrefix: string }): Promise<{ data(): unknown }>;
-    config(at: { subject: string }): Promise<{ data(): { compatibilityLevel: COMPATIBILITY } }>;
-  };
+async function register(requests: RegistryRequests, subject: string, schema: AvroSchema): Promise<number> {
+  const answer = await requests.post(`/subjects/${encodeURIComponent(subject)}/versions`, {
+    schema: JSON.stringify(schema),
+  });
+  const id = (answer as { id?: unknown } | null)?.id;
+  if (typeof id !== 'number') throw new WrongAnswer(200);
+  return id;
 }
 
-const api = (client: Client): Api => (client as unknown as { api: Api }).api;
-
-async function register(client: Client, subject: string, schema: string): Promise<number> {
-  // The library insists on a rule and writes it into a new subject; naming the one that is in force, or none,
-  // leaves the rule to the registry.
-  const compatibility = await api(client)
-    .Subject.config({ subject })
-    .then((response) => response.data().compatibilityLevel)
-    .catch((error: unknown) => {
-      if (statusOf(error) === 404) return undefined;
-      throw error;
-    });
-  const options = { subject, compatibility } as { subject: string; compatibility: COMPATIBILITY };
-  const { id } = await client.register({ type: SchemaType.AVRO, schema }, options);
-  if (typeof id !== 'number') throw new TypeError('the answer has no id');
-  return id;
+async function schemaOf(requests: RegistryRequests, id: number): Promise<AvroSchema> {
+  const answer = await requests.get(`/schemas/ids/${id}`);
+  const schema = (answer as { schema?: unknown } | null)?.schema;
+  if (typeof schema !== 'string') throw new WrongAnswer(200);
+  return JSON.parse(schema) as AvroSchema;
 }
 
 /**
  * True when somebody answered, but with what a registry would not say: no such path, or another form. A 404 that says
- * that there is no such schema is the same to the library, so `isRegistry` must decide.
+ * that there is no such schema looks the same, so `isRegistry` must decide.
  */
 function isNoAnswerOfARegistry(error: unknown): boolean {
-  const status = statusOf(error);
-  // The library's 400 is mostly that of a connection that failed.
-  if (status === undefined) return true;
-  return status < 500 && ![400, 401, 403, 408, 409, 422, 429].includes(status);
+  if (!(error instanceof WrongAnswer)) return false;
+  return error.status < 500 && ![400, 401, 403, 408, 409, 422, 429].includes(error.status);
 }
 
 /**
  * False when the answer to a list of the subjects is none; true also when there is no answer. The prefix keeps the list
  * short: https://docs.confluent.io/platform/current/schema-registry/develop/api.html#get--subjects
  */
-async function isRegistry(client: Client): Promise<boolean> {
+async function isRegistry(requests: RegistryRequests): Promise<boolean> {
   try {
-    return Array.isArray((await api(client).Subject.all({ subjectPrefix: '-' })).data());
+    return Array.isArray(await requests.get('/subjects?subjectPrefix=-'));
   } catch (error) {
     return !isNoAnswerOfARegistry(error);
   }
 }
 
 function classify(error: unknown, about: { subject?: string; id?: number; url: string }): InsideoutError {
-  const status = statusOf(error);
+  const status = error instanceof WrongAnswer ? error.status : undefined;
   const make = (code: ErrorCode, message: string, hint: string) =>
     new InsideoutError(code, message, { hint, cause: error });
   if (status === 409 || status === 422)
@@ -159,9 +129,4 @@ function withoutPassword(text: string): string {
   url.username = '';
   url.password = '';
   return url.href.replace(/\/$/, '');
-}
-
-function statusOf(error: unknown): number | undefined {
-  const status = (error as { status?: unknown } | null)?.status;
-  return typeof status === 'number' ? status : undefined;
 }
