@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { InsideoutError, isInsideoutError } from '../../../core/errors.ts';
 import { registerTruncate } from '../../../log/avro/truncate-record.ts';
+import { closed } from '../../../log/closed.ts';
 import type { Log } from '../../../log/log.ts';
 import { type KeyColumn, keySchema, keyShape, topicOf, valueSchema } from './avro-schema.ts';
 import { type EncodedColumn, TableEncoder } from './table-encoder.ts';
@@ -38,6 +39,9 @@ export interface PreparedTable {
 export const qualifiedName = (t: { readonly schema: string; readonly table: string }): string =>
   `${t.schema}.${t.table}`;
 
+/** Kafka takes seconds to create the topics of hundreds of tables. */
+export const topicsAtOnce = 50;
+
 /** Prepares table versions, each once. */
 export class Tables {
   readonly types = new TypeCatalog();
@@ -46,6 +50,8 @@ export class Tables {
   readonly #partitions: number;
   readonly #prepared = new Map<string, PreparedTable>();
   readonly #partitionCounts = new Map<string, number>();
+  readonly #creating = new Map<string, Promise<void>>();
+  #closed = false;
   #truncateId: number | null = null;
 
   constructor(options: { source: string; partitions: number }, log: Log) {
@@ -62,21 +68,26 @@ export class Tables {
     const signature = JSON.stringify(version);
     const known = this.#prepared.get(signature);
     if (known) return known;
-    const oids = version.columns.map((c) => c.typeOid);
-    if (oids.some((oid) => !this.types.get(oid))) await this.types.load(await client(), oids);
+    await this.loadTypes([version], client);
     const columns = version.columns.map((c) => ({ ...c, type: this.types.get(c.typeOid)! }));
     const topic = topicOf(this.#source, version.schema, version.table);
-    await this.ensureTopics([version]);
+    const [registered] = await Promise.all([this.#register(topic, columns), this.ensureTopics([version])]);
     const prepared: PreparedTable = {
       schema: version.schema,
       table: version.table,
       topic,
       partitions: this.#partitionCounts.get(topic) ?? this.#partitions,
-      ...(await this.#register(topic, columns)),
+      ...registered,
     };
     // A refusal is asked again at the next start, when the operator may have settled it.
     this.#prepared.set(signature, prepared);
     return prepared;
+  }
+
+  /** What is known of the columns' types, of many tables by one question; `prepare` asks for what is missing. */
+  async loadTypes(versions: readonly TableVersion[], client: () => Promise<pg.Client>): Promise<void> {
+    const oids = versions.flatMap((version) => version.columns.map((c) => c.typeOid));
+    if (oids.some((oid) => !this.types.get(oid))) await this.types.load(await client(), oids);
   }
 
   /** Schema id of truncate records, registered when first needed. */
@@ -108,18 +119,43 @@ export class Tables {
     }
   }
 
-  /** The topics of these tables. One that exists keeps its partition count: changing it would move keys to other partitions. */
+  /**
+   * The topics of these tables. One that exists keeps its partition count: changing it would move keys to other
+   * partitions. Of many tables the first have their topics while those of the others are being created.
+   */
   async ensureTopics(tables: readonly { readonly schema: string; readonly table: string }[]): Promise<void> {
     const topics = tables.map((t) => topicOf(this.#source, t.schema, t.table));
-    const unknown = topics.filter((topic) => !this.#partitionCounts.has(topic));
-    if (unknown.length === 0) return;
-    const counts = await this.#log.partitions(unknown);
-    const missing = unknown.filter((topic) => !counts.has(topic));
+    const unknown = topics.filter((topic) => !this.#partitionCounts.has(topic) && !this.#creating.has(topic));
+    let before = Promise.resolve();
+    for (let from = 0; from < unknown.length; from += topicsAtOnce) {
+      const some = unknown.slice(from, from + topicsAtOnce);
+      const creating = before
+        .then(() => this.#create(some))
+        .finally(() => {
+          for (const topic of some) this.#creating.delete(topic);
+        });
+      creating.catch(() => {});
+      for (const topic of some) this.#creating.set(topic, creating);
+      before = creating;
+    }
+    await Promise.all(topics.map((topic) => this.#creating.get(topic)));
+  }
+
+  /** Resolves when no topic is being created any more: what asks the Log behind its end would never let it go. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#creating.values());
+  }
+
+  async #create(topics: readonly string[]): Promise<void> {
+    if (this.#closed) throw closed();
+    const counts = await this.#log.partitions(topics);
+    const missing = topics.filter((topic) => !counts.has(topic));
     if (missing.length > 0)
       await this.#log.ensureTopics(
         missing.map((name) => ({ name, partitions: this.#partitions, cleanup: 'compact' })),
       );
-    for (const topic of unknown) this.#partitionCounts.set(topic, counts.get(topic) ?? this.#partitions);
+    for (const topic of topics) this.#partitionCounts.set(topic, counts.get(topic) ?? this.#partitions);
   }
 }
 
