@@ -1,8 +1,8 @@
-import cliProgress from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
 import type { SnapshotProgress } from '../connectors/source/source.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
-import { createLogger } from '../daemon/logger.ts';
+import { createLogger, type Logger } from '../daemon/logger.ts';
 import { runDaemon } from '../daemon/run.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
@@ -28,7 +28,7 @@ export async function runForeground(work: DaemonWork): Promise<void> {
   const { signal, dispose } = shutdownSignal((name) =>
     logger.info({ signal: name }, 'draining; a second signal stops at once'),
   );
-  const progress = snapshotProgress(logger);
+  const progress = await snapshotProgress(logger);
   try {
     const errors = await runDaemon({
       ...work,
@@ -59,10 +59,10 @@ function httpOf({ config, httpPort }: DaemonWork): CheckedConfig['http'] {
 }
 
 /** Bars on a terminal, a log line when a table begins and ends elsewhere. */
-function snapshotProgress(logger: ReturnType<typeof createLogger>): {
+async function snapshotProgress(logger: Logger): Promise<{
   show(p: SnapshotProgress): void;
   stop(): void;
-} {
+}> {
   if (!process.stderr.isTTY)
     return {
       show: (p) => {
@@ -74,6 +74,7 @@ function snapshotProgress(logger: ReturnType<typeof createLogger>): {
       },
       stop: () => {},
     };
+  const { default: cliProgress } = await import('cli-progress');
   const bars = new cliProgress.MultiBar(
     {
       format: '{table} {bar} {percentage}% {value}/{total} rows, {eta_formatted} left',
@@ -83,7 +84,7 @@ function snapshotProgress(logger: ReturnType<typeof createLogger>): {
     },
     cliProgress.Presets.shades_classic,
   );
-  const known = new Map<string, cliProgress.SingleBar>();
+  const known = new Map<string, SingleBar>();
   return {
     show: (p) => {
       const total = Math.max(p.done ? p.rows : (p.estimatedRows ?? 0), p.rows, 1);

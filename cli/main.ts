@@ -2,27 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
-import { deleteCommand } from './delete.ts';
-import { dlqCommand } from './dlq.ts';
-import { doctorCommand } from './doctor.ts';
-import { eraseCommand } from './erase.ts';
-import { erasureCommand, erasuresCommand } from './erasure.ts';
-import { generationsCommand } from './generations.ts';
-import { getCommand } from './get.ts';
-import { historyCommand } from './history.ts';
-import { initCommand } from './init.ts';
+import { commandsFor } from './commands.ts';
 import { exit, reportError } from './output.ts';
-import { planCommand } from './plan.ts';
-import { promoteCommand, rollbackCommand } from './promote.ts';
-import { rebuildCommand } from './rebuild.ts';
-import { retireCommand } from './retire.ts';
-import { slotCommand } from './slot.ts';
-import { sourceCommand } from './source.ts';
-import { statusCommand } from './status.ts';
-import { subjectsCommand } from './subjects.ts';
-import { tokenCommand } from './token.ts';
-import { upCommand } from './up.ts';
-import { viewCommand } from './view.ts';
 
 /** The version in package.json, which lies one folder up in a clone and two in the published package. */
 function version(): string {
@@ -43,31 +24,7 @@ const program = new Command('insideout')
   .option('--json', 'print answers and errors as JSON')
   .addHelpText('after', '\nExit codes: 0 ok, 1 failed, 2 wrong usage or config, 3 an operator must act.');
 
-for (const command of [
-  initCommand,
-  doctorCommand,
-  upCommand,
-  sourceCommand,
-  viewCommand,
-  statusCommand,
-  getCommand,
-  tokenCommand,
-  planCommand,
-  rebuildCommand,
-  promoteCommand,
-  rollbackCommand,
-  generationsCommand,
-  retireCommand,
-  historyCommand,
-  subjectsCommand,
-  eraseCommand,
-  erasuresCommand,
-  erasureCommand,
-  deleteCommand,
-  slotCommand,
-  dlqCommand,
-])
-  program.addCommand(command());
+for (const command of await commandsFor(process.argv.slice(2))) program.addCommand(command);
 inherit(program);
 
 /** Subcommands do not take over the program's handling of wrong usage by themselves. */

@@ -1,21 +1,15 @@
-import { pump } from '../connectors/source/pump.ts';
 import type { InsideoutError } from '../core/errors.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
-import { DeletesDesk } from './deletes-desk.ts';
-import { deletesUnit } from './deletes-unit.ts';
-import { effectsUnit } from './effects-unit.ts';
-import { finisherUnit } from './finisher-unit.ts';
 import { refusedAtFirst } from './first-start.ts';
 import { Health } from './health.ts';
-import { serveHttp } from './http.ts';
-import { runJanitor } from './janitor.ts';
 import type { Logger } from './logger.ts';
 import { Metrics } from './metrics.ts';
 import { SharedCatalog } from './shared-catalog.ts';
+import { sourceUnit } from './source-unit.ts';
 import { type SupervisorEvents, supervise, type Unit } from './supervisor.ts';
-import { viewUnit } from './view-unit.ts';
-import { makeSource, openLog, type SourceHooks } from './wiring.ts';
+import { openDeletes, openFinisher, viewUnits } from './units.ts';
+import type { SourceHooks } from './wiring.ts';
 
 export interface DaemonOptions {
   readonly config: CheckedConfig;
@@ -43,25 +37,29 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   const health = new Health();
   const metrics = new Metrics(health);
   const catalog = new SharedCatalog(config);
-  const tokens = config.deletes?.tokens;
-  const deletes = tokens ? { desk: new DeletesDesk(config), tokens } : null;
+  const parts = { config, catalog, metrics, health, logger };
+  const deletes = await openDeletes(config, logger);
   const units = [
     ...options.sources.map((name) => sourceUnit(name, options, metrics)),
-    ...options.views.map((view) => viewUnit(view, { config, catalog, metrics, health, logger })),
-    ...options.views
-      .filter((view) => view.effects !== null)
-      .map((view) => effectsUnit(view, { config, catalog, health })),
-    ...(deletes ? [deletesUnit({ config, logger, ...deletes })] : []),
+    ...(await viewUnits(options.views, parts)),
+    ...(deletes ? [deletes.unit] : []),
   ];
-  const finisher =
-    options.finishErasures || deletes ? finisherUnit({ config, catalog, metrics, health, logger }) : null;
+  const finisher = options.finishErasures || deletes ? await openFinisher(parts) : null;
   for (const unit of finisher ? [...units, finisher] : units) health.add(unit.kind, unit.name);
-  const http = config.http === false ? null : await serveHttp(config.http, { health, metrics, deletes });
+  const http =
+    config.http === false
+      ? null
+      : await (await import('./http.ts')).serveHttp(config.http, { health, metrics, deletes });
   if (http) logger.info({ address: http.url }, 'probes and metrics are served');
   const done = new AbortController();
   const janitor =
     options.views.length > 0
-      ? runJanitor({ config, catalog, logger, signal: AbortSignal.any([signal, done.signal]) })
+      ? (await import('./janitor.ts')).runJanitor({
+          config,
+          catalog,
+          logger,
+          signal: AbortSignal.any([signal, done.signal]),
+        })
       : null;
   // Supervised by itself: when nothing else is left to run, the process ends.
   const finishing = supervise(finisher ? [finisher] : [], {
@@ -79,40 +77,6 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
     await deletes?.desk.close();
     logger.info('stopped');
   }
-}
-
-/** Each unit opens its own connections, so that one which hangs or breaks takes no other with it. */
-function sourceUnit(name: string, options: DaemonOptions, metrics: Metrics): Unit {
-  const { config, logger } = options;
-  const hooks: SourceHooks = {
-    ...options.hooks,
-    onWaiting: ({ message, mend }) => logger.warn({ source: name, mend }, message),
-    onTableStopped: (table, error) => {
-      logger.error(
-        { source: name, table, code: (error as InsideoutError).code, mend: (error as InsideoutError).hint },
-        error.message,
-      );
-      options.hooks.onTableStopped?.(table, error);
-    },
-    onStoppedTables: (tables) => metrics.stoppedTables(name, tables),
-  };
-  return {
-    kind: 'source',
-    name,
-    run: async (signal) => {
-      const log = await openLog(config);
-      try {
-        await pump({
-          source: await makeSource(config, name, { log, hooks }),
-          log,
-          signal,
-          observe: metrics.source(name),
-        });
-      } finally {
-        await log.close();
-      }
-    },
-  };
 }
 
 function events(health: Health, logger: Logger): SupervisorEvents {

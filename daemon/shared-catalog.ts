@@ -1,12 +1,8 @@
-import { loadErasureKey } from '../deletes/erasure-key.ts';
-import { ErasureGuard } from '../deletes/guard.ts';
-import { type Journal, openJournal } from '../deletes/journal.ts';
-import { keepJournal } from '../deletes/kept-journal.ts';
-import type { KeyHasher } from '../deletes/key-hash.ts';
+import type { ErasureGuard } from '../deletes/guard.ts';
+import type { Journal } from '../deletes/journal.ts';
 import type { Log } from '../log/log.ts';
-import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
+import type { Catalog } from '../materializer/generations/catalog.ts';
 import type { CheckedConfig } from './config/check.ts';
-import { openLog } from './wiring.ts';
 
 /** What all views of a process follow: which generations there are, and whose rows must not come back. */
 export interface Followed {
@@ -42,27 +38,9 @@ export class SharedCatalog {
 
   async #open(former: Followed | null): Promise<Followed> {
     await close(former);
-    const { namespace, erasure } = this.#config;
-    const log = await openLog(this.#config);
-    const [catalog, journal] = await Promise.allSettled([
-      openCatalog(log, namespace),
-      openJournal(log, namespace),
-    ]);
-    if (catalog.status === 'fulfilled' && journal.status === 'fulfilled') {
-      await keepJournal({ log, journal: journal.value, namespace, key: erasure.key });
-      let hasher: KeyHasher | null = null;
-      const erased = new ErasureGuard(
-        () => journal.value.state,
-        () => {
-          hasher ??= loadErasureKey(erasure.key, { create: false }).hasher;
-          return hasher;
-        },
-      );
-      return { log, catalog: catalog.value, journal: journal.value, erased };
-    }
-    for (const opened of [catalog, journal]) if (opened.status === 'fulfilled') await opened.value.close();
-    await log.close();
-    throw catalog.status === 'rejected' ? catalog.reason : (journal as PromiseRejectedResult).reason;
+    // Loaded when needed: who runs sources only needs none of it.
+    const { openFollowed } = await import('./open-followed.ts');
+    return openFollowed(this.#config);
   }
 }
 

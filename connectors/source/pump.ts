@@ -15,6 +15,9 @@ export interface SourceObserver {
 
 /** Appends that may be under way while the next batch is read; bounds memory together with the batch size. */
 const maxInFlight = 3;
+/** As long as they are small they may be more, as with a snapshot of many small tables: the Log takes them together. */
+const maxSmallInFlight = 64;
+const smallBytes = 1 << 20;
 
 /**
  * Moves batches from a source to the Log, acknowledges what has become durable, in order, and tells in the Log
@@ -35,7 +38,8 @@ export async function pump(options: {
   const stream = await options.source.open(AbortSignal.any([options.signal, failed.signal]));
   observe.connected(true);
   let failure: { error: unknown } | null = null;
-  const inFlight: Promise<void>[] = [];
+  const inFlight: { readonly sent: Promise<void>; readonly bytes: number }[] = [];
+  let bytesInFlight = 0;
   // Each append waits for the one before it, so a later batch never acknowledges an earlier one.
   let previous = Promise.resolve();
   const fail = (error: unknown) => {
@@ -53,7 +57,7 @@ export async function pump(options: {
     failed: fail,
   });
 
-  const send = (batch: SourceBatch): Promise<void> => {
+  const send = (batch: SourceBatch, bytes: number): Promise<void> => {
     const appended = batch.records.length > 0 ? log.append(batch.records) : Promise.resolve();
     const before = previous;
     previous = (async () => {
@@ -61,7 +65,7 @@ export async function pump(options: {
         await Promise.all([appended, before]);
         if (failure) return;
         acknowledgements.durable(batch);
-        observe.appended(batch.records.length, byteLength(batch));
+        observe.appended(batch.records.length, bytes);
         if (batch.committedAt !== null) observe.committedAt(batch.committedAt);
       } catch (error) {
         fail(error);
@@ -74,11 +78,17 @@ export async function pump(options: {
     acknowledgements.begin();
     for await (const batch of stream) {
       if (failure) break;
-      inFlight.push(send(batch));
-      if (inFlight.length >= maxInFlight) await inFlight.shift();
+      const bytes = byteLength(batch);
+      inFlight.push({ sent: send(batch, bytes), bytes });
+      bytesInFlight += bytes;
+      while (inFlight.length >= (bytesInFlight > smallBytes ? maxInFlight : maxSmallInFlight)) {
+        const oldest = inFlight.shift()!;
+        await oldest.sent;
+        bytesInFlight -= oldest.bytes;
+      }
       if (failure) break;
     }
-    await Promise.all(inFlight);
+    await Promise.all(inFlight.map(({ sent }) => sent));
     await acknowledgements.settled();
     if (failure) throw (failure as { error: unknown }).error;
   } finally {

@@ -1,8 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, extname, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { createJiti } from 'jiti';
-import { parse } from 'yaml';
 import { InsideoutError } from '../../core/errors.ts';
 import { type CheckedConfig, checkConfig, type Unset } from './check.ts';
 
@@ -34,17 +31,20 @@ export async function loadConfig(options: {
       'Correct --config, or run `insideout init` to write a config.',
     );
   const unset: Unset[] = [];
-  const raw = /\.ya?ml$/.test(extname(file)) ? loadYaml(file, unset) : await loadModule(file, unset);
+  const raw = await (/\.ya?ml$/.test(extname(file)) ? loadYaml(file, unset) : loadModule(file, unset));
   return { ...checkConfig(raw, file, unset), file };
 }
 
 /** Adds the settings that are empty while variables that the code reads are not set to `unset`. */
 async function loadModule(file: string, unset: Unset[]): Promise<unknown> {
-  // `import 'insideout'` means the very package that runs, whether it is installed or a clone.
+  const { createJiti } = await import('jiti');
+  // `import 'insideout'` means the very package that runs, whether it is installed or a clone. Most of it is loaded
+  // already, and jiti would load it another time, in its own way, which takes most of a second.
   const index = ['../../index.ts', '../../index.js']
-    .map((p) => fileURLToPath(new URL(p, import.meta.url)))
-    .find(existsSync);
-  const jiti = createJiti(dirname(file), { alias: index ? { insideout: index } : {}, moduleCache: false });
+    .map((p) => new URL(p, import.meta.url))
+    .find((url) => existsSync(url));
+  const virtualModules = index ? { insideout: await import(index.href) } : {};
+  const jiti = createJiti(dirname(file), { virtualModules, moduleCache: false });
   try {
     const config = await jiti.import(file, { default: true });
     const variables = readButNotSet(readFileSync(file, 'utf8'));
@@ -72,7 +72,8 @@ function emptySettings(value: unknown, path: readonly PropertyKey[], variables: 
 }
 
 /** Adds the settings whose environment variables are not set to `unset`. */
-function loadYaml(file: string, unset: Unset[]): unknown {
+async function loadYaml(file: string, unset: Unset[]): Promise<unknown> {
+  const { parse } = await import('yaml');
   try {
     return substitute(parse(readFileSync(file, 'utf8')), [], unset);
   } catch (error) {

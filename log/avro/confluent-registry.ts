@@ -1,6 +1,29 @@
-import { SchemaRegistry as Client, type COMPATIBILITY, SchemaType } from '@kafkajs/confluent-schema-registry';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { createRequire } from 'node:module';
+import type {
+  SchemaRegistryAPIClient as Api,
+  SchemaRegistryAPIClientArgs,
+} from '@kafkajs/confluent-schema-registry/dist/api/index.js';
 import { type ErrorCode, InsideoutError } from '../../core/errors.ts';
 import type { AvroSchema, SchemaRegistry } from './schema-registry.ts';
+
+/**
+ * The library's REST client alone. What is around it compiles schemas, which drops the attributes that we add, writes a
+ * compatibility rule into each new subject, and loads the parsers of three formats before anything is asked. Required,
+ * since the default of a CommonJS module is another thing to each loader of ES modules.
+ */
+const { default: openApi } = createRequire(import.meta.url)(
+  '@kafkajs/confluent-schema-registry/dist/api/index.js',
+) as { default: (args: SchemaRegistryAPIClientArgs) => Api };
+
+/** Requests at once: a start registers the schemas of many tables, and the others wait here, not in the registry. */
+const atOnce = 16;
+
+function keepingAlive(url: string): HttpAgent {
+  const keep = { keepAlive: true, maxSockets: atOnce };
+  return url.startsWith('https:') ? new HttpsAgent(keep) : new HttpAgent(keep);
+}
 
 export interface RegistryOptions {
   readonly url: string;
@@ -18,9 +41,10 @@ export function confluentRegistry(options: RegistryOptions): SchemaRegistry {
     options.username === undefined
       ? {}
       : { auth: { username: options.username, password: options.password ?? '' } };
-  const client = new Client({
+  const api = openApi({
     host: options.url.replace(/\/$/, ''),
     ...auth,
+    agent: keepingAlive(options.url),
     retry: { retries: 2, initialRetryTimeInSecs: 0.1, maxRetryTimeInSecs: 1 },
   });
   const url = withoutPassword(options.url);
@@ -34,20 +58,24 @@ export function confluentRegistry(options: RegistryOptions): SchemaRegistry {
       return answer;
     } catch (error) {
       const ours = classify(error, { ...about, url });
-      if (!isNoAnswerOfARegistry(error) || (await isRegistry(client))) throw ours;
+      if (!isNoAnswerOfARegistry(error) || (await isRegistry(api))) throw ours;
       throw met ? unreachable(url, error) : noRegistry(url, error);
     }
   };
   return {
     register: (subject, schema) =>
       remembered(ids, `${subject}\n${JSON.stringify(schema)}`, () =>
-        ask(() => register(client, subject, JSON.stringify(schema)), { subject }),
+        ask(() => register(api, subject, JSON.stringify(schema)), { subject }),
       ),
     schema: (id) =>
       remembered(schemas, id, () =>
-        ask(async () => JSON.parse((await api(client).Schema.find({ id })).data().schema) as AvroSchema, {
-          id,
-        }),
+        ask(
+          async () =>
+            JSON.parse((await api.Schema.find({ id })).data<{ schema: string }>().schema) as AvroSchema,
+          {
+            id,
+          },
+        ),
       ),
   };
 }
@@ -62,29 +90,8 @@ function remembered<K, V>(cache: Map<K, Promise<V>>, key: K, make: () => Promise
   return made;
 }
 
-/** The library's own REST client: its public methods parse schemas, which drops the attributes that we add. */
-interface Api {
-  readonly Schema: { find(at: { id: number }): Promise<{ data(): { schema: string } }> };
-  readonly Subject: {
-    all(query: { subjectPrefix: string }): Promise<{ data(): unknown }>;
-    config(at: { subject: string }): Promise<{ data(): { compatibilityLevel: COMPATIBILITY } }>;
-  };
-}
-
-const api = (client: Client): Api => (client as unknown as { api: Api }).api;
-
-async function register(client: Client, subject: string, schema: string): Promise<number> {
-  // The library insists on a rule and writes it into a new subject; naming the one that is in force, or none,
-  // leaves the rule to the registry.
-  const compatibility = await api(client)
-    .Subject.config({ subject })
-    .then((response) => response.data().compatibilityLevel)
-    .catch((error: unknown) => {
-      if (statusOf(error) === 404) return undefined;
-      throw error;
-    });
-  const options = { subject, compatibility } as { subject: string; compatibility: COMPATIBILITY };
-  const { id } = await client.register({ type: SchemaType.AVRO, schema }, options);
+async function register(api: Api, subject: string, schema: string): Promise<number> {
+  const { id } = (await api.Subject.register({ subject, body: { schema } })).data() as { id?: unknown };
   if (typeof id !== 'number') throw new TypeError('the answer has no id');
   return id;
 }
@@ -104,9 +111,9 @@ function isNoAnswerOfARegistry(error: unknown): boolean {
  * False when the answer to a list of the subjects is none; true also when there is no answer. The prefix keeps the list
  * short: https://docs.confluent.io/platform/current/schema-registry/develop/api.html#get--subjects
  */
-async function isRegistry(client: Client): Promise<boolean> {
+async function isRegistry(api: Api): Promise<boolean> {
   try {
-    return Array.isArray((await api(client).Subject.all({ subjectPrefix: '-' })).data());
+    return Array.isArray((await api.Subject.all({ subjectPrefix: '-' })).data());
   } catch (error) {
     return !isNoAnswerOfARegistry(error);
   }

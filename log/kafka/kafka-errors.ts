@@ -75,6 +75,11 @@ export function isTopicMissing(error: unknown): boolean {
   return chain(error).some(({ type }) => type === 'UNKNOWN_TOPIC_OR_PARTITION');
 }
 
+/** True when a topic is not shown to us, whether or not it is there. */
+export function isTopicHidden(error: unknown): boolean {
+  return chain(error).some(({ type }) => type === 'TOPIC_AUTHORIZATION_FAILED');
+}
+
 /** True when a partition's leader is being chosen, or does not know it yet. */
 export function isLeaderComing(error: unknown): boolean {
   return chain(error).some(

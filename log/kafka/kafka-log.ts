@@ -87,7 +87,7 @@ class KafkaLog implements Log {
     };
     this.#appender = new KafkaAppender(this.#appending);
     this.#offsets = new OffsetReader({
-      topics: async () => (await this.#connected()).listTopics(),
+      existing: async (topics) => [...(await partitionCounts(await this.#connected(), topics)).keys()],
       connect: () => connect(this.#kafka),
     });
   }

@@ -7,8 +7,8 @@ import { isLeaderComing } from './kafka-errors.ts';
 export type PartitionOffsets = SeekEntry & { readonly high: string; readonly low: string };
 
 export interface OffsetParts {
-  /** Names of the topics that exist. */
-  topics(): Promise<readonly string[]>;
+  /** Those of the topics that exist. */
+  existing(topics: readonly string[]): Promise<readonly string[]>;
   connect(): Promise<Admin>;
 }
 
@@ -64,10 +64,11 @@ export class OffsetReader {
   }
 
   async #read(topics: readonly string[]): Promise<Map<string, PartitionOffsets[]>> {
-    const existing = new Set(await this.#parts.topics());
+    const known = [...(this.#asking?.topics ?? [])];
+    const existing = new Set(await this.#parts.existing([...new Set([...topics, ...known])]));
     const asked = topics.filter((topic) => existing.has(topic));
     if (asked.length === 0) return new Map();
-    const asking = this.#usable(existing);
+    const asking = this.#usable(new Set(known.filter((topic) => !existing.has(topic))));
     asking.users++;
     try {
       const admin = await asking.admin;
@@ -80,9 +81,9 @@ export class OffsetReader {
     }
   }
 
-  #usable(existing: ReadonlySet<string>): Asking {
+  #usable(gone: ReadonlySet<string>): Asking {
     const before = this.#asking;
-    if (before && [...before.topics].every((topic) => existing.has(topic))) return before;
+    if (before && ![...before.topics].some((topic) => gone.has(topic))) return before;
     const asking: Asking = { admin: this.#parts.connect(), topics: new Set(), users: 0 };
     this.#asking = asking;
     asking.admin.catch(() => {

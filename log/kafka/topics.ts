@@ -3,7 +3,7 @@ import type { Admin } from 'kafkajs';
 import pRetry from 'p-retry';
 import { InsideoutError } from '../../core/errors.ts';
 import type { TopicSpec } from '../log.ts';
-import { isLeaderComing, isTopicMissing } from './kafka-errors.ts';
+import { isLeaderComing, isTopicHidden, isTopicMissing } from './kafka-errors.ts';
 import { errorOfCode } from './kafkajs-cluster.ts';
 
 /** A topic, among what DescribeConfigs knows; kafkajs' constant for it is no ESM export. */
@@ -27,11 +27,21 @@ export function partitionCounts(admin: Admin, names: readonly string[]): Promise
 }
 
 async function readCounts(admin: Admin, names: readonly string[]): Promise<Map<string, number>> {
+  if (names.length === 0) return new Map();
+  // Mostly all are there. Only when one is not does it take the list of all topics, of which there may be thousands.
+  const counts = await countsOf(admin, names).catch((error: unknown) => {
+    if (isTopicMissing(error) || isTopicHidden(error)) return null;
+    throw error;
+  });
+  if (counts) return counts;
   const existing = new Set(await admin.listTopics());
   const topics = names.filter((name) => existing.has(name));
-  if (topics.length === 0) return new Map();
-  const metadata = await admin.fetchTopicMetadata({ topics });
-  return new Map(metadata.topics.map((topic) => [topic.name, topic.partitions.length]));
+  return topics.length === 0 ? new Map() : countsOf(admin, topics);
+}
+
+async function countsOf(admin: Admin, names: readonly string[]): Promise<Map<string, number>> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [...names] });
+  return new Map(topics.map((topic) => [topic.name, topic.partitions.length]));
 }
 
 /** Creates the topics that are missing, and refuses those that have another partition count. */

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { quoteIdent } from './connection.ts';
+import { quoteIdent, quoteText } from './connection.ts';
 
 /** A published table as the catalog describes it now. */
 export interface CatalogTable {
@@ -124,12 +124,12 @@ async function load(
  */
 export async function lockUnlessRewritten(client: pg.Client, table: CatalogTable): Promise<boolean> {
   const name = quoteQualified(`${table.schema}.${table.table}`);
-  await client.query(`lock table ${table.partitioned ? '' : 'only '}${name} in access share mode`);
-  const { rows } = await client.query<{ storage: string }>(
-    `select ${storageOf('o.oid')} as storage from (select to_regclass($1)::oid as oid) o`,
-    [name],
-  );
-  return rows[0]?.storage === table.storage;
+  // Both by one question: many tables are mostly small ones.
+  const answers = (await client.query(
+    `lock table ${table.partitioned ? '' : 'only '}${name} in access share mode;
+     select ${storageOf('o.oid')} as storage from (select to_regclass(${quoteText(name)})::oid as oid) o`,
+  )) as unknown as readonly pg.QueryResult<{ storage: string }>[];
+  return answers[1]?.rows[0]?.storage === table.storage;
 }
 
 /** `schema.table` as SQL; the first dot separates, so a table's name may hold dots but a schema's may not. */

@@ -16,6 +16,7 @@ import { originOf } from './origin.ts';
 import { classifyPostgres } from './pg-errors.ts';
 import type { Relation } from './pgoutput.ts';
 import type { Start } from './postgres-source.ts';
+import { prepareAhead } from './prepare-ahead.ts';
 import { RecordBatch } from './record-batch.ts';
 import { type CreatedSlot, currentLsn, readSlot } from './slot.ts';
 import { beginSnapshot, readTable, serverMicros } from './snapshot.ts';
@@ -79,6 +80,7 @@ export class PostgresChangeStream implements ChangeStream {
   async close(): Promise<void> {
     this.#heartbeat?.stop();
     await this.#parts.start.created?.release().catch(() => {});
+    await this.#parts.tables.close();
     if (this.#acker) await this.#confirmations?.end(this.#acker.confirmed);
     await this.#reader?.close();
     await this.#lookups?.end().catch(() => {});
@@ -128,25 +130,29 @@ export class PostgresChangeStream implements ChangeStream {
     const rewritten = new Set<string>();
     const lsn = await beginSnapshot(client, created);
     const origin = originOf({ lsn, xid: null, micros: await serverMicros(client) });
-    for (const catalog of due) {
+    const connected = async () => client;
+    await tables.loadTypes(due, connected);
+    const prepared = prepareAhead(due, (catalog) => tables.prepare(catalog, connected));
+    const batch = new RecordBatch();
+    for (const [turn, catalog] of due.entries()) {
+      const preparing = prepared(turn);
       if (!(await lockUnlessRewritten(client, catalog))) {
         rewritten.add(qualifiedName(catalog));
         continue;
       }
-      const table = await tables.prepare(catalog, async () => client);
+      const table = await preparing;
       if (table.stopped) {
         await this.#stop(table);
         continue;
       }
       await this.#accepted(table);
       if (start.truncateFirst.has(qualifiedName(table))) {
-        const batch = new RecordBatch();
         batch.truncate(table, await tables.truncateSchemaId(), origin);
         yield mid(batch.take());
         for await (const tombstones of buryFormerRows(log, table, { origin, signal })) yield mid(tombstones);
       }
       const { onProgress } = options;
-      for await (const records of readTable({ client, catalog, table, origin, onProgress })) {
+      for await (const records of readTable({ client, catalog, table, origin, batch, onProgress })) {
         if (signal.aborted) return rewritten;
         yield mid(records);
       }

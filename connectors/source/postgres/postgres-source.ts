@@ -11,7 +11,7 @@ import { preflight } from './preflight.ts';
 import { createPublication } from './publication.ts';
 import { type CreatedSlot, createSlot, currentLsn, readSlot } from './slot.ts';
 import { type Held, slotGap } from './slot-gap.ts';
-import { qualifiedName, Tables } from './tables.ts';
+import { qualifiedName, Tables, topicsAtOnce } from './tables.ts';
 import { Watermark } from './watermark.ts';
 
 /** A Postgres database as a source: snapshot first for what the Log does not hold yet, then every change. */
@@ -44,10 +44,15 @@ async function open(options: PostgresSourceOptions, log: Log, signal: AbortSigna
     },
     log,
   );
-  const start = await withClient(options, 'checking the database', (client) =>
-    prepare(client, options, { state, watermark, log, topics: tables }),
-  );
-  return new PostgresChangeStream({ options, log, state, watermark, start, tables, signal });
+  try {
+    const start = await withClient(options, 'checking the database', (client) =>
+      prepare(client, options, { state, watermark, log, topics: tables }),
+    );
+    return new PostgresChangeStream({ options, log, state, watermark, start, tables, signal });
+  } catch (error) {
+    await tables.close();
+    throw error;
+  }
 }
 
 async function prepare(
@@ -61,12 +66,16 @@ async function prepare(
   const slot = await readSlot(client, options.slot);
   const gap = await slotGap(options, { slot, tables }, held);
   if (gap) throw gap;
+  // Of many tables only the first topics are waited for, which shows whether there may be any; the others come while
+  // tables are read.
+  const creating = topics.ensureTopics(tables);
+  creating.catch(() => {});
   // At once: the broker takes a tenth of a second for each. And before there is a slot, which a start that the broker
   // or the registry refuses would leave behind.
   await Promise.all([
     state.ensureTopic(),
     watermark.ensureTopic(),
-    topics.ensureTopics(tables),
+    topics.ensureTopics(tables.slice(0, topicsAtOnce)),
     topics.truncateSchemaId(),
   ]);
   const anew = !slot.exists || watermark.lsn === null;
@@ -89,13 +98,18 @@ async function prepare(
   try {
     await state.set(dropped, 'stopped');
     if (anew) await watermark.set(created?.consistentLsn ?? slot.confirmedLsn ?? 0n);
-    if (options.snapshot === 'never') await state.done(new Map(unknown.map((name) => [name, null])));
+    if (options.snapshot === 'never') {
+      // The first change of a table may be long in coming, and a topic that may not be created is told of now.
+      await creating;
+      await state.done(new Map(unknown.map((name) => [name, null])));
+    }
   } catch (error) {
     await created?.release().catch(() => {});
     throw error;
   }
+  const snapshot = tables.filter((t) => state.get(qualifiedName(t)) !== 'done');
   return {
-    snapshot: tables.filter((t) => state.get(qualifiedName(t)) !== 'done'),
+    snapshot,
     truncateFirst: new Set(names.filter((name) => state.get(name) === 'stopped')),
     created,
     lookedAt,

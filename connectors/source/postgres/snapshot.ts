@@ -7,7 +7,7 @@ import type { CatalogTable } from './catalog.ts';
 import { quoteIdent, quoteText } from './connection.ts';
 import { CopyTextParser } from './copy-text.ts';
 import { clockMicros } from './origin.ts';
-import { type Origin, RecordBatch } from './record-batch.ts';
+import type { Origin, RecordBatch } from './record-batch.ts';
 import { type CreatedSlot, currentLsn } from './slot.ts';
 import { type PreparedTable, qualifiedName } from './tables.ts';
 
@@ -41,15 +41,16 @@ export async function* readTable(options: {
   catalog: CatalogTable;
   table: PreparedTable;
   origin: Origin;
+  /** Empty, and left so: the memory that it writes to serves one table after another. */
+  batch: RecordBatch;
   onProgress?: ((progress: SnapshotProgress) => void) | undefined;
 }): AsyncGenerator<LogRecord[]> {
-  const { catalog, table, origin } = options;
+  const { catalog, table, origin, batch } = options;
   const columns = table.encoder.columns.map((c) => quoteIdent(c.name)).join(', ');
   const from = `${catalog.partitioned ? '' : 'only '}${quoteIdent(table.schema)}.${quoteIdent(table.table)}`;
   const where = catalog.rowFilter ? ` where ${catalog.rowFilter}` : '';
   const stream = options.client.query(copyTo(`COPY (select ${columns} from ${from}${where}) TO STDOUT`));
   const parser = new CopyTextParser(table.encoder.columns.length);
-  const batch = new RecordBatch();
   let rows = 0;
   let reported = 0;
   const report = (done: boolean) =>

@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { InsideoutError, isInsideoutError } from '../../../core/errors.ts';
 import { registerTruncate } from '../../../log/avro/truncate-record.ts';
-import type { Log } from '../../../log/log.ts';
+import { closed } from '../../../log/closed.ts';
+import type { Log, TopicSpec } from '../../../log/log.ts';
 import { type KeyColumn, keySchema, keyShape, recordSchema, topicOf } from './avro-schema.ts';
 import { EnvelopeTail } from './envelope.ts';
 import type { EnvelopeKind } from './options.ts';
@@ -40,6 +41,9 @@ export interface PreparedTable {
 export const qualifiedName = (t: { readonly schema: string; readonly table: string }): string =>
   `${t.schema}.${t.table}`;
 
+/** Kafka takes seconds to create the topics of hundreds of tables. */
+export const topicsAtOnce = 50;
+
 export interface TablesOptions {
   readonly source: string;
   readonly partitions: number;
@@ -55,12 +59,19 @@ export class Tables {
   readonly types = new TypeCatalog();
   readonly #options: TablesOptions;
   readonly #log: Log;
+  readonly #retention = new Map<string, number>();
   readonly #prepared = new Map<string, PreparedTable>();
   readonly #partitionCounts = new Map<string, number>();
+  readonly #creating = new Map<string, Promise<void>>();
+  #closed = false;
   #truncateId: number | null = null;
 
   constructor(options: TablesOptions, log: Log) {
     this.#options = options;
+    for (const [name, ms] of Object.entries(options.retention)) {
+      const dot = name.indexOf('.');
+      this.#retention.set(topicOf(options.source, name.slice(0, dot), name.slice(dot + 1)), ms);
+    }
     this.#log = log;
   }
 
@@ -72,21 +83,29 @@ export class Tables {
     const signature = JSON.stringify(version);
     const known = this.#prepared.get(signature);
     if (known) return known;
-    const oids = version.columns.map((c) => c.typeOid);
-    if (oids.some((oid) => !this.types.get(oid))) await this.types.load(await client(), oids);
+    await this.loadTypes([version], client);
     const columns = version.columns.map((c) => ({ ...c, type: this.types.get(c.typeOid)! }));
     const topic = topicOf(this.#options.source, version.schema, version.table);
-    await this.ensureTopics([version]);
+    const [registered] = await Promise.all([
+      this.#register(topic, version, columns),
+      this.ensureTopics([version]),
+    ]);
     const prepared: PreparedTable = {
       schema: version.schema,
       table: version.table,
       topic,
       partitions: this.#partitionCounts.get(topic) ?? this.#options.partitions,
-      ...(await this.#register(topic, version, columns)),
+      ...registered,
     };
     // A refusal is asked again at the next start, when the operator may have settled it.
     this.#prepared.set(signature, prepared);
     return prepared;
+  }
+
+  /** What is known of the columns' types, of many tables by one question; `prepare` asks for what is missing. */
+  async loadTypes(versions: readonly TableVersion[], client: () => Promise<pg.Client>): Promise<void> {
+    const oids = versions.flatMap((version) => version.columns.map((c) => c.typeOid));
+    if (oids.some((oid) => !this.types.get(oid))) await this.types.load(await client(), oids);
   }
 
   /** Schema id of truncate records, registered when first needed. */
@@ -125,19 +144,46 @@ export class Tables {
     }
   }
 
-  /** The topics of these tables. One that exists keeps its partition count: changing it would move keys to other partitions. */
+  /**
+   * The topics of these tables. One that exists keeps its partition count: changing it would move keys to other
+   * partitions. Of many tables the first have their topics while those of the others are being created.
+   */
   async ensureTopics(tables: readonly { readonly schema: string; readonly table: string }[]): Promise<void> {
     const topics = tables.map((t) => topicOf(this.#options.source, t.schema, t.table));
-    const unknown = topics.filter((topic) => !this.#partitionCounts.has(topic));
-    if (unknown.length === 0) return;
-    const counts = await this.#log.partitions(unknown);
-    const missing = unknown.filter((topic) => !counts.has(topic));
-    if (missing.length > 0)
-      await this.#log.ensureTopics(
-        missing.map((name) => ({ name, partitions: this.#options.partitions, cleanup: 'compact' })),
-      );
-    for (const topic of unknown)
-      this.#partitionCounts.set(topic, counts.get(topic) ?? this.#options.partitions);
+    const unknown = topics.filter((topic) => !this.#partitionCounts.has(topic) && !this.#creating.has(topic));
+    let before = Promise.resolve();
+    for (let from = 0; from < unknown.length; from += topicsAtOnce) {
+      const some = unknown.slice(from, from + topicsAtOnce);
+      const creating = before
+        .then(() => this.#create(some))
+        .finally(() => {
+          for (const topic of some) this.#creating.delete(topic);
+        });
+      creating.catch(() => {});
+      for (const topic of some) this.#creating.set(topic, creating);
+      before = creating;
+    }
+    await Promise.all(topics.map((topic) => this.#creating.get(topic)));
+  }
+
+  /** Resolves when no topic is being created any more: what asks the Log behind its end would never let it go. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#creating.values());
+  }
+
+  async #create(topics: readonly string[]): Promise<void> {
+    if (this.#closed) throw closed();
+    const counts = await this.#log.partitions(topics);
+    const partitionsOf = (topic: string) => counts.get(topic) ?? this.#options.partitions;
+    const specs = topics.map((name): TopicSpec => {
+      const retentionMs = this.#retention.get(name);
+      const forgetting = retentionMs === undefined ? {} : { retentionMs };
+      return { name, partitions: partitionsOf(name), cleanup: 'compact', ...forgetting };
+    });
+    const wanting = specs.filter((spec) => !counts.has(spec.name) || spec.retentionMs !== undefined);
+    if (wanting.length > 0) await this.#log.ensureTopics(wanting);
+    for (const topic of topics) this.#partitionCounts.set(topic, partitionsOf(topic));
   }
 }
 

@@ -151,3 +151,25 @@ test('a source counts as read from before its snapshot on, until it ends', async
   ]);
   await pumped.close();
 });
+
+test('many small batches may be under way at once, and of large ones few', async () => {
+  const large = (n: bigint): SourceBatch => ({
+    ...batch(n, 0),
+    records: [{ ...record(0), value: Buffer.alloc(1 << 20) }],
+  });
+  const of = (make: (n: bigint) => SourceBatch) => Array.from({ length: 200 }, (_, n) => make(BigInt(n + 1)));
+  for (const [batches, most] of [
+    [of((n) => batch(n, 1)), 64],
+    [of(large), 3],
+  ] as const) {
+    const stored = gate();
+    const pumped = await run(batches, () => ({ append: () => stored.opened }));
+    await turns();
+    expect(pumped.delivered.length).toBeGreaterThan(most - 2);
+    expect(pumped.delivered.length).toBeLessThanOrEqual(most + 1);
+    stored.open();
+    await pumped.done;
+    expect(pumped.delivered).toHaveLength(200);
+    await pumped.close();
+  }
+});

@@ -7,10 +7,16 @@ import { confluentRegistry } from '../../../log/avro/confluent-registry.ts';
 type Answers = (path: string) => [status: number, body: string];
 
 let answers: Answers;
+let asked: { readonly what: string; readonly authorization: string | undefined }[];
 let server: Server;
 let url: string;
 beforeEach(async () => {
+  asked = [];
   server = createServer((request, response) => {
+    asked.push({
+      what: `${request.method} ${request.url}`,
+      authorization: request.headers.authorization,
+    });
     const [status, body] = answers(request.url ?? '');
     response.writeHead(status).end(body);
   });
@@ -92,4 +98,20 @@ test('a registry that refuses the credentials is for an operator', async () => {
   answers = () => [401, '{"error_code":401,"message":"Unauthorized"}'];
   const registry = confluentRegistry({ url, username: 'u', password: 'p' });
   await expect(registry.schema(7)).rejects.toMatchObject({ code: 'LOG_AUTH' });
+});
+
+test('a schema is registered by one request, and the rule of its subject is left alone', async () => {
+  answers = () => [200, '{"id":7}'];
+  expect(await confluentRegistry({ url: `${url}/apis/` }).register('shop.public.t-key', schema)).toBe(7);
+  expect(asked.map(({ what }) => what)).toEqual(['POST /apis/subjects/shop.public.t-key/versions']);
+});
+
+test('credentials are given with the request, those of the config before those of the url', async () => {
+  answers = () => [200, '{"schema":"\\"int\\""}'];
+  await confluentRegistry({ url, username: 'u', password: 'p' }).schema(1);
+  await confluentRegistry({ url: url.replace('//', '//a:b@') }).schema(1);
+  await confluentRegistry({ url: url.replace('//', '//a:b@'), username: 'u', password: 'p' }).schema(1);
+  expect(asked.map(({ authorization }) => authorization)).toEqual(
+    ['u:p', 'a:b', 'u:p'].map((text) => `Basic ${Buffer.from(text).toString('base64')}`),
+  );
 });

@@ -21,7 +21,8 @@ function broker(failures: number, type: string) {
     const disconnect = async () => void seen.open--;
     return { fetchTopicOffsets, disconnect } as unknown as Admin;
   };
-  return { topics, seen, reader: new OffsetReader({ topics: async () => [...topics], connect }) };
+  const existing = async (names: readonly string[]) => names.filter((name) => topics.has(name));
+  return { topics, seen, reader: new OffsetReader({ existing, connect }) };
 }
 
 test('leaders that a new topic does not have yet are waited for', async () => {
