@@ -18,8 +18,11 @@ test('doctor compares views with their tables and topics, before the first start
     columns: { id: 'bigint', name: 'text' },
     ...more,
   });
+  const ofV = { from: 'shop.public.v', columns: { id: 'bigint', at: 'timestamp' } };
   const config = {
-    sources: { shop: { kind: 'postgres', url: db.url, slot: `slot_${db.name}` } },
+    sources: {
+      shop: { kind: 'postgres', url: db.url, slot: `slot_${db.name}`, retention: { 'public.v': 1_000 } },
+    },
     log: { kind: 'embedded', path: 'log.db' },
     stores: { local: { kind: 'sqlite', path: 'views.db' } },
     views: [
@@ -30,6 +33,8 @@ test('doctor compares views with their tables and topics, before the first start
       view('no_table', { from: 'shop.public.u' }),
       view('no_source', { from: 'shp.public.t' }),
       view('foreign', { from: 'other.topic' }),
+      view('outlives', { ...ofV, ttl: { column: 'at', ms: 1_001 } }),
+      view('ends', { ...ofV, ttl: { column: 'at', ms: 1_000 } }),
     ],
   };
   writeFileSync(join(folder, 'insideout.config.yaml'), JSON.stringify(config));
@@ -41,7 +46,8 @@ test('doctor compares views with their tables and topics, before the first start
   };
   try {
     await db.client.query(
-      'create table t (id bigint primary key, name text); create publication insideout_shop for table t',
+      `create table t (id bigint primary key, name text); create table v (id bigint primary key, at timestamptz);
+       create publication insideout_shop for table t, v`,
     );
     const first = await findings();
     expect(first.code).toBe(3);
@@ -53,6 +59,8 @@ test('doctor compares views with their tables and topics, before the first start
       'error view no_table: Its topic shop.public.u is none that the source "shop" writes.',
       'error view no_source: There is no topic shp.public.t, and no source of this config will create it.',
       'error view foreign: There is no topic other.topic, and no source of this config will create it.',
+      'warning view outlives: Its topic shop.public.v keeps records for 1000 ms, and its rows live longer: a rebuild would lack those that were written before.',
+      'info view ends: It fits the table behind shop.public.v, whose topic is created when its source starts.',
     ];
     expect(first.told).toEqual(told);
     for (const { severity, mend } of first.ofViews) expect(mend === null).toBe(severity === 'info');
@@ -64,8 +72,9 @@ test('doctor compares views with their tables and topics, before the first start
     await log.close();
     expect((await findings()).told).toEqual([
       'info view fits: It fits the table behind shop.public.t.',
-      ...told.slice(1, -1),
+      ...told.slice(1, -3),
       'info view foreign: Its topic other.topic is there.',
+      ...told.slice(-2),
     ]);
   } finally {
     await db.drop();
