@@ -49,7 +49,7 @@ export function add(erasures: Iterable<string>, counts: Map<string, number>): vo
 const forgotten =
   'Nothing is known any more by which rows that were overwritten could be told: erase the same subject again in one go with --wait.';
 const notCompared =
-  'Records of rows that were the subject’s before cannot be told, since values of the column that refers to it are not always written alike.';
+  'Records of rows that were the subject’s before cannot be told: values of the column that refers to it are not always written alike, or under --track the application may give away what they hang on.';
 const otherKey =
   'It is not keyed by the whole key of the table, so that rows are known neither by key nor kept out: give the view the whole key.';
 const doubtful: Readonly<Record<keyof Doubts, string>> = {
