@@ -1,0 +1,42 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { openJournal } from '../../deletes/journal.ts';
+import type { RunningCli } from '../support/cli.ts';
+import { eventually } from '../support/eventually.ts';
+import { erasureProject } from './erasure-project.ts';
+
+test('a command that is interrupted says how far erasures are and who goes on with them, and is no bug', {
+  timeout: 120_000,
+}, async () => {
+  const project = await erasureProject();
+  const daemon = project.up();
+  await project.caughtUp();
+  // Without it nothing passes the deletes.
+  await daemon.end('SIGTERM');
+  const log = await project.openLog();
+  const journal = await openJournal(log, project.source);
+  onTestFinished(async () => {
+    await journal.close();
+    await log.close();
+  });
+  const interrupted = async (cli: RunningCli, phase: string) => {
+    const newest = () => [...journal.state.erasures.values()].at(-1);
+    await eventually(`it is ${phase}`, () => newest()?.phase === phase);
+    const code = await cli.end('SIGINT');
+    const told = cli.output().slice(cli.output().search(/^(interrupted|error): /m));
+    expect(told).not.toContain('bug');
+    return { code, told, id: newest()!.id };
+  };
+  const waiting = await interrupted(project.start(['erase', 'customer', '3', '--wait']), 'deleted');
+  expect(waiting.code).toBe(1);
+  expect(waiting.told).toContain(`${waiting.id}: deleted; a running \`insideout up\` goes on with it`);
+  const tracking = await interrupted(project.start(['erase', 'customer', '4', '--track']), 'found');
+  expect(tracking.code).toBe(1);
+  expect(tracking.told).toContain(`${tracking.id}: found; only who knows its id can go on`);
+  expect(tracking.told).not.toContain(waiting.id);
+  const shown = project.start(['erasure', 'show', tracking.id]);
+  expect(await shown.exited).toBe(0);
+  expect(shown.output()).toContain('erase the same subject again');
+
+  const asked = await project.ask('subjects', 'suggest', 'customers');
+  expect([asked.code, asked.answer.error.code]).toEqual([2, 'USAGE']);
+});
