@@ -145,7 +145,8 @@ async function lookOnce(
   );
   await cleanLog(targets, {
     ...parts,
-    bury: parts.bury ? new Set(erasures.filter(gone).map((e) => e.id)) : new Set(),
+    // What was lifted is let in again: its keys may be somebody else's.
+    bury: parts.bury ? new Set(erasures.filter((e) => gone(e) && !e.lifted).map((e) => e.id)) : new Set(),
   });
   const found = await lookEverywhere(targets, {
     ...parts,

@@ -40,3 +40,22 @@ test('a command that is interrupted says how far erasures are and who goes on wi
   const asked = await project.ask('subjects', 'suggest', 'customers');
   expect([asked.code, asked.answer.error.code]).toEqual([2, 'USAGE']);
 });
+
+test('what was lifted before its certificate is not buried: its rows are let in again, and no certificate says that they are gone', {
+  timeout: 120_000,
+}, async () => {
+  const project = await erasureProject();
+  const daemon = project.up();
+  await project.caughtUp();
+  await daemon.end('SIGTERM');
+  const { answer } = await project.ask('erase', 'customer', '3');
+  const [{ id }] = answer;
+  expect((await project.ask('erasure', 'lift', id)).code).toBe(0);
+  await project.db.client.query(`insert into customers values (3, 'again@example.org', 'Somebody else')`);
+  project.up();
+  await project.caughtUp();
+  const finished = await project.ask('erasure', 'finish', id);
+  expect([finished.code, finished.answer[0].phase]).toEqual([1, 'passed']);
+  await project.caughtUp();
+  expect(await project.row('customer', 3)).toMatchObject({ name: 'Somebody else' });
+});
