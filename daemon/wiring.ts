@@ -36,7 +36,7 @@ export async function openStore(config: CheckedConfig, name: string): Promise<Vi
       'USAGE',
       `There is no store "${name}" in the config, and the catalog has generations of views in it.`,
       {
-        hint: 'Put it back into `stores`. Once `insideout retire` has removed its generations it can be taken out; what is in it is not known to be erased before.',
+        hint: 'Put it back into `stores`, with the views that are in it: until then nothing deletes what they hold.',
       },
     );
   switch (store.kind) {

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openJournal } from '../../deletes/journal.ts';
 import type { RunningCli } from '../support/cli.ts';
@@ -58,4 +60,22 @@ test('what was lifted before its certificate is not buried: its rows are let in 
   expect([finished.code, finished.answer[0].phase]).toEqual([1, 'passed']);
   await project.caughtUp();
   expect(await project.row('customer', 3)).toMatchObject({ name: 'Somebody else' });
+});
+
+test('a view that was taken out of the config is told as what an erasure waits for, with the mend', {
+  timeout: 120_000,
+}, async () => {
+  const project = await erasureProject();
+  const daemon = project.up();
+  await project.caughtUp();
+  await daemon.end('SIGTERM');
+  const file = join(project.folder, 'insideout.config.mjs');
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/\{ name: 'orders_local'.*\n/, ''));
+  project.up();
+  const eraser = project.start(['erase', 'customer', '3', '--wait']);
+  await eventually('it says so', () => eraser.output().includes('put it back and run it'));
+  expect(eraser.output()).toMatch(
+    /1 pending; local\/orders_local g1: 2 records before the deletes; the config/,
+  );
+  await eraser.end('SIGINT');
 });
