@@ -4,8 +4,8 @@ import { Erasures } from '../daemon/erasures.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
 import type { GivenKey } from '../deletes/topic-key.ts';
 import { config, globals } from './context.ts';
-import { finish, humanErasures, plainErasure, warn } from './erase.ts';
-import { exit, report } from './output.ts';
+import { finish, humanErasures, plainErasure, warn, whatIsLeft } from './erase.ts';
+import { exit, report, reportInterrupted } from './output.ts';
 
 interface Options {
   readonly jsonKey?: string;
@@ -27,6 +27,7 @@ export function deleteCommand(): Command {
       const key = keyOf(values, options.jsonKey);
       const { signal, dispose } = shutdownSignal();
       const erasures = await Erasures.open(loaded);
+      const before = erasures.journal.state.events.length;
       try {
         const begun = await erasures.deleteKeys(topic, [key], signal);
         await warn(erasures, begun, signal);
@@ -39,6 +40,9 @@ export function deleteCommand(): Command {
           : begun;
         report(json, finished.map(plainErasure), () => humanErasures(finished, options.wait === true));
         if (options.wait && finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        reportInterrupted(whatIsLeft(erasures, before));
       } finally {
         await erasures.close();
         dispose();

@@ -6,10 +6,10 @@ import { Erasures } from '../daemon/erasures.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
 import { certificateHash } from '../deletes/certificate.ts';
 import type { Erasure } from '../deletes/journal.ts';
-import { needsEraser } from '../deletes/unfinished.ts';
+import { needsEraser, openErasures } from '../deletes/unfinished.ts';
 import { config, globals } from './context.ts';
 import { livePlaces, placesTable } from './erasure-places.ts';
-import { exit, report } from './output.ts';
+import { exit, report, reportInterrupted } from './output.ts';
 
 interface Options {
   readonly file?: string;
@@ -38,6 +38,7 @@ export function eraseCommand(): Command {
         throw new InsideoutError('USAGE', 'Whom to erase is missing.', { hint: 'Give ids, or --file.' });
       const { signal, dispose } = shutdownSignal();
       const erasures = await Erasures.open(loaded);
+      const before = erasures.journal.state.events.length;
       try {
         const subject = erasures.subject(name);
         const begun: Erasure[] = [];
@@ -61,6 +62,9 @@ export function eraseCommand(): Command {
           : begun.map((e) => erasures.erasure(e.id));
         report(json, finished.map(plainErasure), () => humanErasures(finished, options.wait === true));
         if (options.wait && finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
+      } catch (error) {
+        if (!signal.aborted) throw error;
+        reportInterrupted(whatIsLeft(erasures, before));
       } finally {
         await erasures.close();
         dispose();
@@ -125,6 +129,20 @@ function idsOf(file: string): string[] {
   }
 }
 
+/** Who goes on with what an interrupted command did since the journal had so many events. */
+export function whatIsLeft({ journal }: Erasures, before: number): string {
+  const touched = new Set(journal.state.events.slice(before).map((event) => event.erasure));
+  const open = openErasures(journal.state).filter((e) => touched.has(e.id));
+  const lines = open.map((e) => `  ${e.id}: ${e.phase}; ${next(e)}`);
+  return ['what is done stays done, and the same command goes on with it.', ...lines].join('\n');
+}
+
+/** What takes an erasure to its certificate. */
+export const next = (e: Erasure): string =>
+  needsEraser(e)
+    ? 'only who knows its id can go on: erase the same subject again'
+    : `a running \`insideout up\` goes on with it, or: insideout erasure finish ${e.id.slice(0, 8)}`;
+
 export function humanErasures(erasures: readonly Erasure[], waited: boolean): string {
   return erasures
     .map((e) => {
@@ -133,14 +151,11 @@ export function humanErasures(erasures: readonly Erasure[], waited: boolean): st
           .map(([table, n]) => `${n} of ${table}`)
           .join(', ') || 'no rows';
       const head = `${e.id}: ${e.phase}, ${rows}`;
-      if (!waited)
-        return `${head}\n  a running \`insideout up\` goes on with it, or: insideout erasure finish ${e.id.slice(0, 8)}`;
+      if (!waited) return `${head}\n  ${next(e)}`;
       const tail =
         e.phase === 'completed'
           ? `certificate ${e.certificate!.body.number}: insideout erasure show ${e.id.slice(0, 8)} --html certificate.html`
-          : needsEraser(e)
-            ? 'not finished: it is not known what of it is deleted; erase the same subject again'
-            : `not finished: a running \`insideout up\` tries again, as does insideout erasure finish ${e.id.slice(0, 8)}`;
+          : `not finished: ${next(e)}`;
       return [head, placesTable(e.places), tail].join('\n');
     })
     .join('\n\n');

@@ -49,5 +49,9 @@ function summary(places: ReadonlyMap<string, readonly Place[]>): string {
   for (const list of places.values())
     for (const { state } of list) counts.set(state, (counts.get(state) ?? 0) + 1);
   const parts = [...counts].map(([state, n]) => `${n} ${state}`);
-  return `${places.size === 1 ? 'places' : `places of ${places.size} erasures`}: ${parts.join(', ') || 'applied everywhere, reading back'}`;
+  const all = [...places.values()].flat();
+  const waits = all.find((place) => place.state === 'pending');
+  // While places are read back the first of them says nothing.
+  const why = waits && counts.size === 1 ? `; ${waits.name}: ${waits.reason}` : '';
+  return `${places.size === 1 ? 'places' : `places of ${places.size} erasures`}: ${parts.join(', ') || 'applied everywhere, reading back'}${why}`;
 }

@@ -7,9 +7,9 @@ import { certificateHash } from '../deletes/certificate.ts';
 import { certificatePage } from '../deletes/certificate-page.ts';
 import type { Verification } from '../deletes/verify.ts';
 import { config, globals } from './context.ts';
-import { finish, plainErasure } from './erase.ts';
+import { finish, humanErasures, next, plainErasure } from './erase.ts';
 import { placesTable } from './erasure-places.ts';
-import { exit, report, table } from './output.ts';
+import { exit, report, reportInterrupted, table } from './output.ts';
 
 export function erasuresCommand(): Command {
   return new Command('erasures')
@@ -58,6 +58,7 @@ export function erasureCommand(): Command {
           [
             `${erasure.id}: ${erasure.subject} ${erasure.subjectHash}, ${erasure.phase}`,
             erasure.places.length > 0 ? placesTable(erasure.places) : 'nothing was read back yet',
+            ...(erasure.certificate ? [] : [`not finished: ${next(erasure)}`]),
             ...(erasure.certificate ? ['', JSON.stringify(erasure.certificate, null, 2)] : []),
           ].join('\n'),
         );
@@ -78,9 +79,7 @@ export function erasureCommand(): Command {
         const json = globals(self).json === true;
         const finished = await finish(erasures, ids, { json, signal });
         report(json, finished.map(plainErasure), () =>
-          finished.length === 0
-            ? 'nothing is left to finish'
-            : finished.map((e) => [`${e.id}: ${e.phase}`, placesTable(e.places)].join('\n')).join('\n\n'),
+          finished.length === 0 ? 'nothing is left to finish' : humanErasures(finished, true),
         );
         if (finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
       });
@@ -160,6 +159,9 @@ async function opened(
   const erasures = await Erasures.open(loaded);
   try {
     await work(erasures, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    reportInterrupted('what is done stays done, and the same command goes on with it.');
   } finally {
     await erasures.close();
     dispose();

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Finding } from '../connectors/source/source.ts';
+import { InsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
 import { sourceEraser } from '../daemon/wiring.ts';
 import { suggestSubject } from '../deletes/suggest.ts';
@@ -17,6 +18,10 @@ export function subjectsCommand(): Command {
     .action(async (table: string, options: { source?: string }, self: Command) => {
       const loaded = await config(self);
       const source = chosenSource(loaded, options.source, 'Give --source, one of');
+      if (!/^[^.]+\.[^.]/.test(table))
+        throw new InsideoutError('USAGE', `${table} is no table with its schema.`, {
+          hint: 'Give it as schema.table, such as public.customers, or as schema.table.column.',
+        });
       const eraser = sourceEraser(loaded, source);
       try {
         const { is, leftOut } = suggestSubject(table, await eraser.foreignKeys());

@@ -10,6 +10,7 @@ import type { LookParts } from '../deletes/look.ts';
 import type { Place } from '../deletes/place.ts';
 import { shredKeys } from '../deletes/shredding-place.ts';
 import type { Subject } from '../deletes/subject.ts';
+import { type RowsLeft, rowsLeft } from '../deletes/table-places.ts';
 import { joinedValues, type KnownValues, nothingKnown } from '../deletes/target.ts';
 import { retentionWarnings } from '../deletes/tombstones.ts';
 import { deleteKeys, newDelete } from '../deletes/topic-deletes.ts';
@@ -206,14 +207,11 @@ export class Erasures {
     });
   }
 
-  async #left(erasure: string): Promise<Readonly<Record<string, number>> | null> {
+  async #left(erasure: string): Promise<Readonly<Record<string, RowsLeft>> | null> {
     const known = this.#known.get(erasure);
     if (!known) return null;
     const { rows } = await this.eraser(known.subject.source).find(known.subject, known.id);
-    const left: Record<string, number> = {};
-    for (const { table, policy, keys } of rows)
-      left[table] = (left[table] ?? 0) + (policy === 'delete' ? keys.length : 0);
-    return left;
+    return rowsLeft(known.subject, rows);
   }
 
   #lookParts(key: ErasureKey, signal: AbortSignal): LookParts {

@@ -30,7 +30,15 @@ export async function openLog(config: CheckedConfig): Promise<Log> {
 
 export async function openStore(config: CheckedConfig, name: string): Promise<ViewStore> {
   const store = config.stores[name];
-  if (!store) throw unknown('store', name, Object.keys(config.stores));
+  // A view of the config has a store of the config: only the catalog can name another.
+  if (!store)
+    throw new InsideoutError(
+      'USAGE',
+      `There is no store "${name}" in the config, and the catalog has generations of views in it.`,
+      {
+        hint: 'Put it back into `stores`, with the views that are in it: until then nothing deletes what they hold.',
+      },
+    );
   switch (store.kind) {
     case 'sqlite':
       return (await import('../connectors/sink/sqlite/sqlite-store.ts')).openSqliteStore(store);

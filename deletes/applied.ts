@@ -13,6 +13,8 @@ export interface AppliedParts {
   readonly store: StoreOf;
   /** Behind these offsets the topics of sources have the deletes. */
   readonly ends: Checkpoint;
+  /** Views of the config: nobody with this config follows any other. */
+  readonly places: readonly { readonly view: string }[];
 }
 
 /** A generation that has not applied the deletes yet. */
@@ -99,10 +101,13 @@ export class AppliedWatch {
     const next = new Map(partitions.map((p) => [`${entry.input}/${p.partition}`, p.next]));
     let left = 0;
     for (const [key, target] of targets) left += Math.max(0, target - (next.get(key) ?? 0));
+    const followed = this.#parts.places.some(({ view }) => view === entry.view);
     const mend =
       entry.state === 'grace'
         ? `; nobody may be following it: \`insideout retire ${entry.view} ${entry.generation}\` removes it`
-        : '';
+        : followed
+          ? ''
+          : `; the config has no view ${entry.view}: put it back and run it, or nothing deletes what it holds`;
     return `${left} records before the deletes${mend}.`;
   }
 }

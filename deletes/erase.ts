@@ -78,7 +78,7 @@ export async function trackErasure(
     seen.add(left.rows);
     // Whether the application overwrites the rows that stay is not asked for.
     const rows = noted(left.rows, hasher).map(({ stays: _, ...of }) => of);
-    await track(erasure, { rows, owners: ownersOf(deletedOnly(left.owners), hasher) }, parts);
+    await track(erasure, { rows, owners: ownersOf(comparable(left), hasher) }, parts);
     if (size(left.rows) > 0) await parts.wait(size(left.rows));
     const followed = await settleTracked(subject, id, { erasure, seen }, parts);
     for (const value of followed.kept) telling.delete(value);
@@ -185,10 +185,18 @@ async function settleTracked(
   return { settled: done || !tracked(), left, kept: kept.telling };
 }
 
-/** Whether the application overwrites rows that stay is not asked for, nor what becomes of what refers to them. */
-function deletedOnly(owners: readonly OwnerColumn[]): readonly OwnerColumn[] {
-  const staying = new Set(owners.filter((of) => of.stays).map((of) => of.topic));
-  return owners.filter((of) => !of.stays && !of.through?.topics.some((topic) => staying.has(topic)));
+/**
+ * Whether the application overwrites rows that stay is not asked for, nor whether it gives them away with all that
+ * refers to them. So nothing is compared with what tells these rows, and of none of it is said that it is gone.
+ */
+function comparable({ rows, owners }: Left): readonly OwnerColumn[] {
+  const staying = new Set([
+    ...rows.filter((of) => of.policy !== 'delete').map((of) => of.topic),
+    ...owners.filter((of) => of.stays).map((of) => of.topic),
+  ]);
+  return owners.map((of) =>
+    of.stays || of.through?.topics.some((topic) => staying.has(topic)) ? { ...of, values: null } : of,
+  );
 }
 
 const size = (rows: readonly SubjectRows[]): number =>

@@ -23,6 +23,7 @@ import { patiently } from './patience.ts';
 import { type Place, placeId, remembered, sameStates, settled } from './place.ts';
 import { settleRounds } from './rounds.ts';
 import { keyPlaces, shredKeys } from './shredding-place.ts';
+import { type RowsLeft, tablePlaces } from './table-places.ts';
 import { type KnownValues, targetOf } from './target.ts';
 import { recoverTopicDeletes } from './topic-deletes.ts';
 import { requestPlaces, waitsForRetention } from './topic-places.ts';
@@ -38,8 +39,8 @@ export interface FinishParts extends LookParts {
   readonly namespace: string;
   /** What this process knows of the subjects of erasures that it began. */
   readonly known: ReadonlyMap<string, KnownValues>;
-  /** Rows of the subject that the database has, those that are only anonymised left out, by table; null when its id is not known any more. */
-  readonly left: (erasure: string) => Promise<Readonly<Record<string, number>> | null>;
+  /** Rows of the subject that the database has, by table; null when its id is not known any more. */
+  readonly left: (erasure: string) => Promise<Readonly<Record<string, RowsLeft>> | null>;
   /**
    * Nobody is there who could stop it: after this many milliseconds it waits no longer for the source and for
    * generations, and of what it found it writes down only what is new, since the journal is kept for ever.
@@ -131,7 +132,10 @@ async function lookOnce(
   const tables = new Map<string, Place[]>();
   for (const erasure of erasures) {
     const more = [requests.get(erasure.id), keys.get(erasure.id)].filter((place) => place !== undefined);
-    tables.set(erasure.id, [...(await databasePlaces(erasure, parts)), ...more]);
+    tables.set(erasure.id, [
+      ...(parts.origin ? tablePlaces(erasure, parts.origin.source, await parts.left(erasure.id)) : []),
+      ...more,
+    ]);
   }
   const gone = (e: Erasure) => tables.get(e.id)!.every((place) => place.state !== 'applied');
   parts.onPlaces?.(tables);
@@ -141,7 +145,8 @@ async function lookOnce(
   );
   await cleanLog(targets, {
     ...parts,
-    bury: parts.bury ? new Set(erasures.filter(gone).map((e) => e.id)) : new Set(),
+    // What was lifted is let in again: its keys may be somebody else's.
+    bury: parts.bury ? new Set(erasures.filter((e) => gone(e) && !e.lifted).map((e) => e.id)) : new Set(),
   });
   const found = await lookEverywhere(targets, {
     ...parts,
@@ -172,34 +177,6 @@ const pending = ({ entry, reason }: Behind): Place =>
     state: 'pending',
     reason,
   });
-
-/** The database asked again for the subject's rows, and what its own files keep. */
-async function databasePlaces(erasure: Erasure, parts: FinishParts): Promise<Place[]> {
-  const { origin, left } = parts;
-  if (!origin) return [];
-  const { source } = origin;
-  const rows = await left(erasure.id);
-  const places = Object.keys({ ...erasure.rows, ...rows }).map((table) => {
-    const name = `${source} ${table}`;
-    if (rows === null)
-      return statement('table', name, {
-        state: 'unverifiable',
-        reason: 'The id is not known any more: erase the same subject again to have the database asked.',
-      });
-    const count = rows[table] ?? 0;
-    return count === 0
-      ? statement('table', name, { state: 'verified', reason: 'Asked for the subject: no row.' })
-      : statement('table', name, { state: 'applied', reason: `${count} rows are there again.` });
-  });
-  return [
-    ...places,
-    statement('database files', source, {
-      state: 'unverifiable',
-      reason:
-        'Postgres keeps dead rows until VACUUM, and WAL, replicas and backups hold them as long as they are kept.',
-    }),
-  ];
-}
 
 /** Errors: `ERASURE_BROKEN` when a new certificate would cover up that something is missing or was altered. */
 function assertWhole({ journal, key, kept, namespace }: FinishParts): void {

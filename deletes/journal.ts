@@ -21,7 +21,7 @@ export interface ErasedKeys {
 export interface OwnerHashes {
   readonly topic: string;
   readonly column: string;
-  /** `KeyHasher.key` of the column alone; null where equal values are not always written alike. */
+  /** `KeyHasher.key` of the column alone; null where they prove nothing, as equal values are not always written alike. */
   readonly hashes: readonly string[] | null;
   readonly through: OwnerColumn['through'];
 }

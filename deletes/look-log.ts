@@ -4,6 +4,7 @@ import { isTruncate } from '../log/avro/truncate-record.ts';
 import type { Log } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
 import { deadLetterIn } from '../materializer/apply/dead-letters.ts';
+import { FormerIds, unclaimedBeforeTruncate } from './former-ids.ts';
 import { asInOrigin, type TopicToLookAt, type Traces, tracesIn } from './record-traces.ts';
 import type { Tracer } from './tracer.ts';
 import { add, type Look, none } from './verdict.ts';
@@ -11,12 +12,13 @@ import { add, type Look, none } from './verdict.ts';
 /**
  * Reads a topic from its first record to its end. A trace is a record with a value under an erased key, one that
  * tells what a row of the subject was before, or one with a value that was the subject's alone. Tombstones hold no
- * more than the key, which a later compaction takes away; those whose key tells the subject are counted.
+ * more than the key, which a later compaction takes away; those whose key tells the subject are counted. `origin` is
+ * how the topic was found that a view topic comes from.
  */
 export async function lookAtTopic(
   log: Log,
   place: TopicToLookAt,
-  parts: { tracer: Tracer; signal: AbortSignal },
+  parts: { tracer: Tracer; signal: AbortSignal; origin?: Look | undefined },
 ): Promise<Look> {
   const { tracer, signal } = parts;
   const reader = new AnyReader(log.schemas);
@@ -29,6 +31,8 @@ export async function lookAtTopic(
   let newestKey: Row | null = null;
   /** Records before a TRUNCATE of their partition: it is compacted, so they are the newest of their keys. */
   let dead = 0;
+  const truncates = new Map<number, number>();
+  const formerIds = new FormerIds({ log, tracer, signal });
   const alive = new Map<number, number>();
   const orphans = new Map<string, number>();
   const unknown = new Map<string, number>();
@@ -37,6 +41,7 @@ export async function lookAtTopic(
       read++;
       if (isTruncate(record)) {
         dead += alive.get(batch.partition) ?? 0;
+        truncates.set(batch.partition, record.offset);
         alive.set(batch.partition, 0);
         continue;
       }
@@ -56,14 +61,21 @@ export async function lookAtTopic(
         count(found, traces, valued);
         add(found.orphans, orphans);
         add(found.unknown, unknown);
+        if (found.telling && found.byKey.length + found.byValue.length === 0)
+          formerIds.add(place.origin, found.telling);
       }
       if (found?.key) newestKey = found.key;
     }
   const { kind, topic: name, origin } = place;
   for (const erasure of named.keys()) valued.add(erasure);
-  const referring = kind === 'topic' && dead > 0 ? tracer.referring(origin) : [];
+  const referring = kind !== 'dead letters' && dead > 0 ? tracer.referring(origin) : [];
   const truncated = new Map(referring.map((erasure) => [erasure, dead]));
-  const doubts = { former: none, elsewhere: none, orphans, unknown, truncated };
+  let unclaimed = await formerIds.unclaimed();
+  if (dead > 0 && kind === 'topic')
+    unclaimed = await unclaimedBeforeTruncate(name, truncates, { log, tracer, signal });
+  // Its records do not tell whose they are, and come from those that do.
+  if (dead > 0 && kind === 'view topic') unclaimed = new Map(parts.origin?.doubts.unclaimed);
+  const doubts = { former: none, elsewhere: none, orphans, unknown, unclaimed, truncated };
   const key = newestKey && Object.keys(asInOrigin(place, newestKey));
   return { kind, name, origin, read, traces, doubts, valued, named, names, key, unreadable };
 }

@@ -39,7 +39,7 @@ export async function lookAtGeneration(
     origin: entry.origin.topic,
     read,
     traces,
-    doubts: { former, elsewhere, orphans: none, unknown: none, truncated: none },
+    doubts: { former, elsewhere, orphans: none, unknown: none, unclaimed: none, truncated: none },
     valued,
     named: new Map(),
     names: new Set(),

@@ -101,7 +101,12 @@ export async function lookEverywhere(
     parts.onPlaces?.(new Map([...places].map(([erasure, list]) => [erasure, [...list, ...left(list)]])));
   };
   tell();
-  for (const topic of topics) put(await lookAtTopic(log, topic, { tracer, signal }));
+  const origins = new Map<string, Look>();
+  for (const topic of topics) {
+    const look = await lookAtTopic(log, topic, { tracer, signal, origin: origins.get(topic.origin) });
+    if (topic.kind === 'topic') origins.set(topic.topic, look);
+    put(look);
+  }
   for (const { entry, known } of generations) {
     const name = generationName(entry.store, entry.view, entry.generation);
     const store = await parts.store(entry.store);

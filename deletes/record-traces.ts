@@ -28,6 +28,8 @@ export interface RecordTraces extends Traces {
   readonly orphans: readonly string[];
   /** Of which it cannot be told whether it is a trace. */
   readonly unknown: readonly string[];
+  /** Of a dead letter: what `FormerIds` is to be asked about, since it tells an id. Null for all others. */
+  readonly telling: LookedAt | null;
 }
 
 /** A record of the place; of a dead letter what was set aside. */
@@ -53,12 +55,15 @@ export async function tracesIn(
   const inRow = tracer.ofValues(row ?? { bytes: value });
   const byValue = inKey.length === 0 ? inRow : [...new Set([...inKey, ...inRow])];
   if (!key && (keyBytes || !row) && byKey.length + byValue.length + orphans.length === 0) return null;
+  const own = ownRow(place, { key, row, headers });
   return {
     key,
     byKey,
     byValue,
     orphans: letter ? [] : orphans,
-    unknown: letter && value ? tracer.ofUnknown(place.origin, ownRow(place, { key, row, headers })) : [],
+    unknown: letter && value ? tracer.ofUnknown(place.origin, own) : [],
+    // Of a delete the key may be the id.
+    telling: letter ? { ...own, row: own.row ?? (key && asInOrigin(place, key)) } : null,
   };
 }
 

@@ -118,6 +118,36 @@ export class Tracer {
     return unknown;
   }
 
+  /**
+   * The erasures before which this record was, where it tells the id of a subject in a column and this is not theirs:
+   * with that id. It is somebody else's, or the subject's from before its id was changed.
+   */
+  ofOthers(
+    topic: string,
+    { row, headers }: Pick<LookedAt, 'row' | 'headers'>,
+  ): { erasure: string; id: string }[] {
+    const others: { erasure: string; id: string }[] = [];
+    if (row)
+      for (const [column, owned] of this.#owners.get(topic) ?? []) {
+        const of = row[column];
+        if (of === undefined || of === null) continue;
+        const hash = this.#hasher.key(topic, { [column]: of });
+        const theirs = new Set(owned.get(hash)?.map(({ erasure }) => erasure));
+        for (const [erasure, { point, owners }] of this.#targets) {
+          if (point === null || theirs.has(erasure) || !isBefore(headers, point)) continue;
+          const direct = owners.some((o) => o.topic === topic && o.column === column && o.through === null);
+          if (direct) others.push({ erasure, id: keyText(of) });
+        }
+      }
+    return others;
+  }
+
+  /** Where the ids of an erasure's subjects stand: the table that is listed first, in each topic that it has. */
+  ownTables(erasure: string): readonly { topic: string; column: string }[] {
+    const direct = this.#targets.get(erasure)!.owners.filter((of) => of.through === null);
+    return direct.filter((of) => of.column === direct[0]!.column);
+  }
+
   /** The erasures of which rows of this topic are known by what they refer to alone. */
   referring(topic: string): readonly string[] {
     return [...this.#targets.values()]

@@ -32,6 +32,8 @@ export interface Doubts {
   readonly orphans: ReadonlyMap<string, number>;
   /** Dead letters of which nobody can tell whose they were. */
   readonly unknown: ReadonlyMap<string, number>;
+  /** Dead letters and truncated records that tell an id which nobody has now, or had then: see `FormerIds`. */
+  readonly unclaimed: ReadonlyMap<string, number>;
   /** Records of rows that a TRUNCATE deleted, where only rows that may be gone as well say whose they were. */
   readonly truncated: ReadonlyMap<string, number>;
 }
@@ -47,7 +49,7 @@ export function add(erasures: Iterable<string>, counts: Map<string, number>): vo
 const forgotten =
   'Nothing is known any more by which rows that were overwritten could be told: erase the same subject again in one go with --wait.';
 const notCompared =
-  'Records of rows that were the subject’s before cannot be told, since values of the column that refers to it are not always written alike.';
+  'Records of rows that were the subject’s before cannot be told: values of the column that refers to it are not always written alike, or under --track the application may give away what they hang on.';
 const otherKey =
   'It is not keyed by the whole key of the table, so that rows are known neither by key nor kept out: give the view the whole key.';
 const doubtful: Readonly<Record<keyof Doubts, string>> = {
@@ -59,6 +61,8 @@ const doubtful: Readonly<Record<keyof Doubts, string>> = {
     'are of rows that a TRUNCATE deleted, which leaves them in the Log, and nothing in them says whose they were.',
   unknown:
     'are of before the erasure, and nothing in them says whose they were: look at them with `insideout dlq` and remove them.',
+  unclaimed:
+    'are of before the erasure and tell an id that no row has now, or that a row got later: it may have been the subject’s, before its id was changed. Of dead letters, look at them with `insideout dlq` and remove them.',
 };
 export const tombstonesRemain =
   'tombstones are keyed by a value of the subject, and stay until a compaction after delete.retention.ms (24 h by default).';

@@ -98,7 +98,7 @@ export interface ErasureRequest {
   readonly id: string;
   /**
    * Awaited as the last thing before the commit, with the rows that are then erased and no others: what must be
-   * durable before they are. When it fails, or takes longer than 10 s, nothing is erased. Called again, in another
+   * durable before they are. When it fails, or takes longer than 10 s and 5 s more for each 100,000 rows, nothing is erased. Called again, in another
    * transaction, where one has to be tried again. Default: nothing.
    */
   beforeCommit?(erased: FoundSubject, by: ErasingTransaction): Promise<void>;

@@ -15,10 +15,15 @@ export interface SourcePoint {
  * of one that does not tell when it was: no source of ours has written it.
  */
 export function isBefore(headers: Headers, { lsn, micros }: SourcePoint): boolean {
-  const at = headers.lsn?.toString() ?? '';
-  const when = headers.ts?.toString() ?? '';
-  if (!isLsn(at) || !/^\d+$/.test(when)) return true;
-  return parseLsn(at) < parseLsn(lsn) && BigInt(when) < BigInt(micros);
+  const at = pointIn(headers);
+  return at === null || (parseLsn(at.lsn) < parseLsn(lsn) && BigInt(at.micros) < BigInt(micros));
+}
+
+/** When a record was written, as its headers tell it; null where they do not. */
+export function pointIn(headers: Headers): SourcePoint | null {
+  const lsn = headers.lsn?.toString() ?? '';
+  const micros = headers.ts?.toString() ?? '';
+  return isLsn(lsn) && /^\d+$/.test(micros) ? { lsn, micros } : null;
 }
 
 /** The later of two. */

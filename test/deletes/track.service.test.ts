@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
+import { InsideoutError } from '../../core/errors.ts';
 import { trackErasure } from '../../deletes/erase.ts';
+import { lookAtTopic } from '../../deletes/look-log.ts';
+import { targetOf } from '../../deletes/target.ts';
+import { Tracer } from '../../deletes/tracer.ts';
+import { placeOf } from '../../deletes/verdict.ts';
+import { deadLetterTopic, writeDeadLetters } from '../../materializer/apply/dead-letters.ts';
+import { customer, subject } from '../connectors/source/postgres/shop.ts';
+import { recordsOf } from '../support/capture.ts';
 import { erasingShop, hasher, killed, killedBefore, known, meanwhile, orders } from './erasing-shop.ts';
 
 /** The application gives order 13 away, and deletes the customer with the rest. */
@@ -141,4 +149,41 @@ test('who is killed while writing down what is followed goes on with the rest, a
   expect(journal.state.events.filter(({ type }) => type === 'deleted').length).toBeGreaterThan(1);
   expect(shop.keptOut(13, 14)).toEqual([false, false]);
   await shop.expectInViews();
+});
+
+test.each([
+  ['overwritten', { note: 'somebody' }],
+  ['kept as they are', {}],
+])('what hung on rows that are %s and were given away is not said to be gone', async (_how, set) => {
+  const shop = await erasingShop();
+  const { eraser, journal, log, db } = shop;
+  const payments = 'shop.public.payments';
+  await db.client.query('alter table orders drop constraint orders_customer_id_fkey');
+  await shop.expectInViews();
+  const [record] = await recordsOf(log, payments);
+  const error = new InsideoutError('RECORD_UNCONVERTIBLE', 'It threw.', { hint: 'Mend it.' });
+  const letter = { topic: payments, partition: 0, record: record!, view: 'v', error, attempts: 1 };
+  await writeDeadLetters(log, [{ ...letter, stage: 'convert' }]);
+  const keeping = { ...known, ...subject(customer, { 'public.orders': set }) };
+  await trackErasure(keeping, '7', {
+    eraser,
+    journal,
+    hasher,
+    shred: null,
+    wait: async () => {
+      await db.client.query(`update orders set customer_id = 8 where id = 13; delete from payments where order_id = 14;
+        delete from customers where id = 7`);
+    },
+  });
+  const [erasure] = await shop.finish();
+  expect(erasure).toMatchObject({ phase: 'passed', rows: { 'public.customers': 1, 'public.payments': 1 } });
+  const tracer = new Tracer(hasher, [targetOf(erasure!, { telling: ['only'], texts: new Map() })]);
+  const { signal } = new AbortController();
+  const whole = { origin: payments, key: {}, whole: true };
+  const letters = { kind: 'dead letters', topic: deadLetterTopic(payments), ...whole } as const;
+  const place = placeOf(await lookAtTopic(log, letters, { tracer, signal }), erasure!.id, tracer);
+  expect(place).toMatchObject({ state: 'unverifiable', reason: expect.stringContaining('whose they were') });
+  // Payment 13 is somebody else's now, with what is told of it: not yet compacted away is that of 14.
+  const topic = { kind: 'topic', topic: payments, ...whole } as const;
+  expect((await lookAtTopic(log, topic, { tracer, signal })).traces).toEqual(new Map([[erasure!.id, 1]]));
 });

@@ -176,6 +176,43 @@ test(
 );
 
 test(
+  'records and dead letters of before the id itself was changed are not said to be gone',
+  slow,
+  async () => {
+    const { project, db, topic } = await running();
+    const [before, other, now] = [6001, 6002, poison + 1];
+    await db.client.query(`insert into customers values (${before}, '${order}', 'N'), (${other}, 'other', 'N');
+      insert into orders values (6101, ${before}, '${order}'), (6102, 3, 'of somebody else')`);
+    await project.caughtUp();
+    await setAside(project, 'customers', await recordOf(project, 'customers', before));
+    await setAside(project, 'customers', await recordOf(project, 'customers', 3));
+    await setAside(project, 'orders', await recordOf(project, 'orders', 6102));
+    // It leaves the record of an order in the Log; of payments nobody knows whose they are anyway.
+    await db.client.query(`truncate orders, payments;
+      update customers set id = ${now}, email = 'new' where id = ${before}`);
+    // Somebody else gets the id that another had.
+    await setAside(project, 'customers', await recordOf(project, 'customers', other));
+    await db.client.query(`update customers set id = 6003 where id = ${other};
+      insert into customers values (${other}, 'somebody', 'else')`);
+    await project.caughtUp();
+
+    const { code, answer } = await project.ask('erase', 'customer', String(now), '--wait');
+    expect([code, answer[0].phase]).toEqual([0, 'completed']);
+    const { places } = answer[0].certificate.body;
+    const reason = (count: number) => expect.stringMatching(new RegExp(`^${count} of .* tell an id`));
+    for (const [kind, name, count] of [
+      ['topic', topic('orders'), 1],
+      ['dead letters', `${topic('customers')}.dlq`, 2],
+    ] as const)
+      expect(placeOf(places, kind, name)).toMatchObject({ state: 'unverifiable', reason: reason(count) });
+    // The tombstone of the old key has taken its record away, and others are known to be others.
+    expect(placeOf(places, 'topic', topic('customers'))).toMatchObject({ state: 'verified' });
+    expect(placeOf(places, 'dead letters', `${topic('orders')}.dlq`)).toMatchObject({ state: 'verified' });
+    expect(placeOf(places, 'generation', 'local/customer_local g1')).toMatchObject({ state: 'verified' });
+  },
+);
+
+test(
   'an older record of an overwritten row is in no view when it comes once more, and verify tells where it is',
   slow,
   async () => {

@@ -31,8 +31,10 @@ export type EraserOptions = Pick<PostgresSourceOptions, 'name' | 'url' | 'public
 /** How often a deadlock, or a catalog that changes at the same time, is met before it counts as a failure. */
 const maxTries = 4;
 
-/** How long `beforeCommit` may take. */
-const maxHeldMs = 10_000;
+/** How long `beforeCommit` may wait for the Log: a million rows are some hundred events. */
+const maxHeldMs = (rows: number) => 10_000 + rows / 20;
+/** What it computes itself comes on top, and takes seconds for a million. */
+const maxComputedMs = 60_000;
 
 /**
  * Nobody is kept waiting by us for longer, nor we by others. Row security must not hide rows silently: switched
@@ -83,9 +85,13 @@ class PostgresEraser implements SourceEraser {
       const by = await writeBarrier(client, erasure, plan);
       const told = { id: canonical, ...tellFound(plan, found, canonical) };
       if (erasure.beforeCommit) {
+        const count = told.rows.reduce((sum, { keys }) => sum + keys.length, 0);
+        const ms = Math.round(maxHeldMs(count));
         // What is checked at the commit only would otherwise fail when the rows are told already.
-        await client.query('set constraints all immediate');
-        await inTime(erasure.beforeCommit(told, by));
+        await client.query(
+          `set constraints all immediate; set local idle_in_transaction_session_timeout = ${ms + maxComputedMs}`,
+        );
+        await inTime(erasure.beforeCommit(told, by), { count, ms });
       }
       await client.query('commit');
       return { ...told, barrier: by.barrier };
@@ -204,7 +210,7 @@ const mayPass = (error: unknown): boolean =>
   error instanceof PlanOutdated || ['40P01', '40001', '0A000'].includes(sqlState(error) ?? '');
 
 /** Rows are locked for as long as this takes. */
-async function inTime(work: Promise<void>): Promise<void> {
+async function inTime(work: Promise<void>, { count, ms }: { count: number; ms: number }): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
@@ -212,11 +218,11 @@ async function inTime(work: Promise<void>): Promise<void> {
         reject(
           new InsideoutError(
             'LOG_UNREACHABLE',
-            'What is erased could not be written down within 10 s, for which its rows were locked; nothing was done.',
-            { hint: 'Try again when the Log answers.' },
+            `What is erased, ${count} rows, could not be written down within ${Math.round(ms / 1_000)} s, for which they were locked; nothing was done.`,
+            { hint: 'Try again when the Log answers, or answers faster.' },
           ),
         ),
-      maxHeldMs,
+      ms,
     );
   });
   try {

@@ -450,7 +450,7 @@ test('rows that another transaction holds are waited for ten seconds, and then i
   expect((await eraser.erase(subject(customer), '7', { id: 'e' })).rows).toHaveLength(3);
 });
 
-test('what is awaited before the commit is told what goes, and holds the rows for ten seconds at most', async () => {
+test('what is awaited before the commit is told what goes, and holds the rows for ten seconds at most, of very many rows for longer', async () => {
   const seen: unknown[] = [];
   const erasing = eraser.erase(subject(customer), '7', {
     id: 'e',
@@ -460,6 +460,7 @@ test('what is awaited before the commit is told what goes, and holds the rows fo
   });
   const { barrier, ...told } = await erasing;
   expect(seen).toEqual([told, 1]);
+  await db.client.query(`insert into orders select n, 8, 'one of many' from generate_series(1001, 41000) n`);
   const stuck = failure(
     eraser.erase(subject(customer), '8', { id: 'e', beforeCommit: () => new Promise(() => {}) }),
   );
@@ -472,7 +473,10 @@ test('what is awaited before the commit is told what goes, and holds the rows fo
       )) > 0,
   );
   await db.client.query(`update customers set name = 'still here' where id = 8`);
-  expect((await stuck).code).toBe('LOG_UNREACHABLE');
+  expect(await stuck).toMatchObject({
+    code: 'LOG_UNREACHABLE',
+    message: expect.stringMatching(/40005 rows, .* within 12 s/),
+  });
   expect(await count(db, `customers where id = 8 and name = 'still here'`)).toBe(1);
   expect((await eraser.erase(subject(customer), '8', { id: 'e' })).rows).toHaveLength(3);
 });
