@@ -35,7 +35,7 @@ export interface AppenderParts {
   readonly connect?: () => Promise<Producer>;
   /**
    * So many milliseconds lie between requests of few records, since a request costs both sides far more than a record.
-   * What comes after a pause waits for nothing. Default 3.
+   * What comes after a pause waits for nothing. Default 2.
    */
   readonly lingerMs?: number;
   /** Pauses before further attempts, milliseconds. Default: eight, from 0.05 to 5 seconds. */
@@ -117,7 +117,7 @@ export class KafkaAppender {
   /** Sends what may be sent, or waits for an answer or for more to send. Throws the first failure. */
   async #step(): Promise<void> {
     if (this.#chunks.length === 0 && this.#waiting.length > 0 && this.#inFlight.length < maxInFlight) {
-      const early = this.#cutAt + (this.#parts.lingerMs ?? 3) - performance.now();
+      const early = this.#cutAt + (this.#parts.lingerMs ?? 2) - performance.now();
       if (early > 0 && this.#few()) await wait(early);
       this.#cutAt = performance.now();
       await this.#cut();
