@@ -60,6 +60,11 @@ export class Metrics {
     ...ofGeneration,
     'code',
   ]);
+  readonly #keptOut = this.#counter(
+    'insideout_view_kept_out_total',
+    'Records of erased rows that came once more, and were not taken',
+    ofGeneration,
+  );
   readonly #retries = this.#counter(
     'insideout_view_retries_total',
     'Attempts that failed and were made again',
@@ -114,6 +119,7 @@ export class Metrics {
         health.behind(partition, lag);
       },
       deadLettered: ({ error }) => this.#deadLetters.inc({ ...labels, code: error.code }),
+      keptOut: (records) => this.#keptOut.inc(labels, records),
       lacking: () => {},
       retrying: (error) => {
         this.#retries.inc(labels);

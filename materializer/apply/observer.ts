@@ -25,6 +25,8 @@ export interface ViewObserver {
     readonly offset: Offset;
     readonly error: InsideoutError;
   }): void;
+  /** So many records of a batch were not taken, since they tell of rows that were erased. */
+  keptOut(records: number): void;
   /** Records of the topic do not have columns that the view reads, and so they are null; each is told once. */
   lacking(at: { readonly topic: string; readonly columns: readonly string[] }): void;
   /** Something that may pass failed, and is tried again; or what it reads is not there yet, and is waited for. */
@@ -40,6 +42,7 @@ export const silentObserver: ViewObserver = {
   applied: () => {},
   behind: () => {},
   deadLettered: () => {},
+  keptOut: () => {},
   lacking: () => {},
   retrying: () => {},
   recovered: () => {},

@@ -56,6 +56,8 @@ export class PartitionRun {
   /** When all but the newest piece is in the store. */
   #appliedBefore: Promise<void> = Promise.resolve();
   #failed = false;
+  /** Records of the batch that is decoded which tell of erased rows. */
+  #refused = 0;
 
   constructor(parts: PartitionParts, claim: Claim) {
     this.#parts = parts;
@@ -154,6 +156,7 @@ export class PartitionRun {
     const { decoder } = this.#parts;
     const changes: ViewChange[] = [];
     const failed: FailedRecord[] = [];
+    this.#refused = 0;
     for (let i = 0; i < batch.records.length; i++) {
       const record = batch.records[i]!;
       if (i % turnEvery === turnEvery - 1) await turn();
@@ -169,6 +172,7 @@ export class PartitionRun {
       }
     }
     if (failed.length > 0) await this.#setAside(failed);
+    if (this.#refused > 0) this.#parts.observe.keptOut(this.#refused);
     return changes;
   }
 
@@ -193,6 +197,7 @@ export class PartitionRun {
   #insteadOf(key: Key, { offset, headers }: StoredRecord): ViewChange | null | undefined {
     const refusal = this.#parts.erased?.refusal(key, headers);
     if (!refusal) return undefined;
+    this.#refused++;
     return refusal === 'erased' ? { op: 'delete', offset, key } : null;
   }
 

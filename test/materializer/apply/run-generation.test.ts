@@ -7,6 +7,7 @@ import { InsideoutError } from '../../../core/errors.ts';
 import type { ViewBatch } from '../../../core/view.ts';
 import { type EmbeddedLog, openEmbeddedLog } from '../../../log/embedded/embedded-log.ts';
 import type { Log } from '../../../log/log.ts';
+import { ErasedKeys, type ErasedRows } from '../../../materializer/apply/erased.ts';
 import { silentObserver, type ViewObserver } from '../../../materializer/apply/observer.ts';
 import { type RunViewOptions, runView } from '../../support/run-view.ts';
 import {
@@ -348,6 +349,25 @@ describe('a run', () => {
     expect(await run.stop()).toBeNull();
     expect(dead).toEqual([]);
     expect(await (await activeOf(store)).count()).toBe(1);
+  });
+
+  test('records of erased rows are not taken, and counted', async () => {
+    const rows: ErasedRows = {
+      none: () => false,
+      has: (_topic, key) => key.id === 2n,
+      refusal: (_topic, key) => (key.id === 2n ? 'erased' : key.id === 3n ? 'stale' : null),
+      ends: () => new Map(),
+    };
+    const kept: number[] = [];
+    const run = start(log, store, {
+      erased: new ErasedKeys(rows, { topic, key: { customer_id: 'id' } }, customerCard.shape),
+      observe: { ...silentObserver, keptOut: (records) => void kept.push(records) },
+    });
+    await append(upsert(1), upsert(2), upsert(3), upsert(2), { op: 'remove', id: 2 });
+    await until(() => caughtUp(log, store), 'caught up');
+    expect(await run.stop()).toBeNull();
+    expect((await rowsOf(store)).map((row) => row.customer_id)).toEqual([1n]);
+    expect(kept.reduce((sum, n) => sum + n, 0)).toBe(3);
   });
 
   test('two of one group share the partitions and neither is fenced out', async () => {
