@@ -5,6 +5,7 @@ import type {
   SchemaRegistryAPIClient as Api,
   SchemaRegistryAPIClientArgs,
 } from '@kafkajs/confluent-schema-registry/dist/api/index.js';
+import pRetry from 'p-retry';
 import { type ErrorCode, InsideoutError } from '../../core/errors.ts';
 import type { AvroSchema, SchemaRegistry } from './schema-registry.ts';
 
@@ -90,8 +91,17 @@ function remembered<K, V>(cache: Map<K, Promise<V>>, key: K, make: () => Promise
   return made;
 }
 
+/**
+ * A refusal is asked about again: while somebody else registers the first schema of the same subject, registries refuse
+ * the second as a conflict, be it the same.
+ */
 async function register(api: Api, subject: string, schema: string): Promise<number> {
-  const { id } = (await api.Subject.register({ subject, body: { schema } })).data() as { id?: unknown };
+  const answer = await pRetry(() => api.Subject.register({ subject, body: { schema } }), {
+    retries: 3,
+    minTimeout: 50,
+    shouldRetry: ({ error }) => refuses(error),
+  });
+  const { id } = answer.data() as { id?: unknown };
   if (typeof id !== 'number') throw new TypeError('the answer has no id');
   return id;
 }
@@ -123,7 +133,7 @@ function classify(error: unknown, about: { subject?: string; id?: number; url: s
   const status = statusOf(error);
   const make = (code: ErrorCode, message: string, hint: string) =>
     new InsideoutError(code, message, { hint, cause: error });
-  if (status === 409 || status === 422)
+  if (refuses(error))
     return make(
       'SCHEMA_INCOMPATIBLE',
       `The schema registry refuses the new schema of "${about.subject ?? ''}".`,
@@ -143,6 +153,8 @@ function classify(error: unknown, about: { subject?: string; id?: number; url: s
     );
   return unreachable(about.url, error);
 }
+
+const refuses = (error: unknown): boolean => [409, 422].includes(statusOf(error) ?? 0);
 
 const unreachable = (url: string, cause: unknown): InsideoutError =>
   new InsideoutError('SCHEMA_UNREACHABLE', `The schema registry at ${url} does not answer.`, {

@@ -106,6 +106,11 @@ test('a schema is registered by one request, and the rule of its subject is left
   expect(asked.map(({ what }) => what)).toEqual(['POST /apis/subjects/shop.public.t-key/versions']);
 });
 
+test('a refusal that was a race of two who begin a subject is none', async () => {
+  answers = () => (asked.length < 3 ? [409, '{"error_code":409}'] : [200, '{"id":7}']);
+  expect(await confluentRegistry({ url }).register('s', schema)).toBe(7);
+});
+
 test('credentials are given with the request, those of the config before those of the url', async () => {
   answers = () => [200, '{"schema":"\\"int\\""}'];
   await confluentRegistry({ url, username: 'u', password: 'p' }).schema(1);
