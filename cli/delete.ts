@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
-import { Erasures } from '../daemon/erasures.ts';
-import { shutdownSignal } from '../daemon/shutdown.ts';
+import type { Erasures } from '../daemon/erasures.ts';
 import type { GivenKey } from '../deletes/topic-key.ts';
 import { config, globals } from './context.ts';
 import { finish, humanErasures, plainErasure, warn, whatIsLeft } from './erase.ts';
-import { exit, report, reportInterrupted } from './output.ts';
+import { exit, report } from './output.ts';
+import { withErasures } from './with-erasures.ts';
 
 interface Options {
   readonly jsonKey?: string;
@@ -25,10 +25,7 @@ export function deleteCommand(): Command {
       const loaded = await config(command);
       const json = globals(command).json === true;
       const key = keyOf(values, options.jsonKey);
-      const { signal, dispose } = shutdownSignal();
-      const erasures = await Erasures.open(loaded);
-      const before = erasures.journal.state.events.length;
-      try {
+      const work = async (erasures: Erasures, signal: AbortSignal) => {
         const begun = await erasures.deleteKeys(topic, [key], signal);
         await warn(erasures, begun, signal);
         const finished = options.wait
@@ -40,13 +37,8 @@ export function deleteCommand(): Command {
           : begun;
         report(json, finished.map(plainErasure), () => humanErasures(finished, options.wait === true));
         if (options.wait && finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
-      } catch (error) {
-        if (!signal.aborted) throw error;
-        reportInterrupted(whatIsLeft(erasures, before));
-      } finally {
-        await erasures.close();
-        dispose();
-      }
+      };
+      await withErasures(loaded, work, whatIsLeft);
     });
 }
 

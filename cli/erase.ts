@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
-import { Erasures } from '../daemon/erasures.ts';
-import { shutdownSignal } from '../daemon/shutdown.ts';
+import type { Erasures } from '../daemon/erasures.ts';
 import { certificateHash } from '../deletes/certificate.ts';
 import type { Erasure } from '../deletes/journal.ts';
 import { needsEraser, openErasures } from '../deletes/unfinished.ts';
 import { config, globals } from './context.ts';
 import { livePlaces, placesTable } from './erasure-places.ts';
-import { exit, report, reportInterrupted } from './output.ts';
+import { exit, report } from './output.ts';
+import { withErasures } from './with-erasures.ts';
 
 interface Options {
   readonly file?: string;
@@ -36,10 +36,7 @@ export function eraseCommand(): Command {
       const all = [...ids, ...(options.file ? idsOf(options.file) : [])];
       if (all.length === 0)
         throw new InsideoutError('USAGE', 'Whom to erase is missing.', { hint: 'Give ids, or --file.' });
-      const { signal, dispose } = shutdownSignal();
-      const erasures = await Erasures.open(loaded);
-      const before = erasures.journal.state.events.length;
-      try {
+      const work = async (erasures: Erasures, signal: AbortSignal) => {
         const subject = erasures.subject(name);
         const begun: Erasure[] = [];
         for (const id of all) {
@@ -62,13 +59,8 @@ export function eraseCommand(): Command {
           : begun.map((e) => erasures.erasure(e.id));
         report(json, finished.map(plainErasure), () => humanErasures(finished, options.wait === true));
         if (options.wait && finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
-      } catch (error) {
-        if (!signal.aborted) throw error;
-        reportInterrupted(whatIsLeft(erasures, before));
-      } finally {
-        await erasures.close();
-        dispose();
-      }
+      };
+      await withErasures(loaded, work, whatIsLeft);
     });
 }
 
@@ -130,11 +122,10 @@ function idsOf(file: string): string[] {
 }
 
 /** Who goes on with what an interrupted command did since the journal had so many events. */
-export function whatIsLeft({ journal }: Erasures, before: number): string {
+export function whatIsLeft({ journal }: Erasures, before: number): string[] {
   const touched = new Set(journal.state.events.slice(before).map((event) => event.erasure));
   const open = openErasures(journal.state).filter((e) => touched.has(e.id));
-  const lines = open.map((e) => `  ${e.id}: ${e.phase}; ${next(e)}`);
-  return ['what is done stays done, and the same command goes on with it.', ...lines].join('\n');
+  return open.map((e) => `  ${e.id}: ${e.phase}; ${next(e)}`);
 }
 
 /** What takes an erasure to its certificate. */

@@ -1,21 +1,21 @@
 import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
-import { Erasures } from '../daemon/erasures.ts';
-import { shutdownSignal } from '../daemon/shutdown.ts';
+import type { Erasures } from '../daemon/erasures.ts';
 import { certificateHash } from '../deletes/certificate.ts';
 import { certificatePage } from '../deletes/certificate-page.ts';
 import type { Verification } from '../deletes/verify.ts';
 import { config, globals } from './context.ts';
 import { finish, humanErasures, next, plainErasure } from './erase.ts';
 import { placesTable } from './erasure-places.ts';
-import { exit, report, reportInterrupted, table } from './output.ts';
+import { exit, report, table } from './output.ts';
+import { withErasures } from './with-erasures.ts';
 
 export function erasuresCommand(): Command {
   return new Command('erasures')
     .description('list erasures, oldest first')
     .action(async (_options: object, command: Command) => {
-      await opened(command, async (erasures) => {
+      await withErasures(await config(command), async (erasures) => {
         const all = [...erasures.journal.state.erasures.values()];
         report(globals(command).json, all.map(plainErasure), () =>
           all.length === 0
@@ -45,7 +45,7 @@ export function erasureCommand(): Command {
     .argument('<id>', 'the id, or its first characters')
     .option('--html <file>', 'write the certificate as a page')
     .action(async (id: string, options: { html?: string }, self: Command) => {
-      await opened(self, async (erasures) => {
+      await withErasures(await config(self), async (erasures) => {
         const erasure = erasures.erasure(id);
         if (options.html !== undefined) {
           if (!erasure.certificate)
@@ -58,8 +58,9 @@ export function erasureCommand(): Command {
           [
             `${erasure.id}: ${erasure.subject} ${erasure.subjectHash}, ${erasure.phase}`,
             erasure.places.length > 0 ? placesTable(erasure.places) : 'nothing was read back yet',
-            ...(erasure.certificate ? [] : [`not finished: ${next(erasure)}`]),
-            ...(erasure.certificate ? ['', JSON.stringify(erasure.certificate, null, 2)] : []),
+            ...(erasure.certificate
+              ? ['', JSON.stringify(erasure.certificate, null, 2)]
+              : [`not finished: ${next(erasure)}`]),
           ].join('\n'),
         );
       });
@@ -69,7 +70,7 @@ export function erasureCommand(): Command {
     .description('go on with an erasure that was interrupted, or with all of them')
     .argument('[id]')
     .action(async (id: string | undefined, _options: object, self: Command) => {
-      await opened(self, async (erasures, signal) => {
+      await withErasures(await config(self), async (erasures, signal) => {
         const ids =
           id === undefined
             ? [...erasures.journal.state.erasures.values()]
@@ -92,7 +93,7 @@ export function erasureCommand(): Command {
     .argument('[id]', 'default: all')
     .option('--head <hash>', 'hash of a certificate that was kept elsewhere, which must be in the chain')
     .action(async (id: string | undefined, options: { head?: string }, self: Command) => {
-      await opened(self, async (erasures, signal) => {
+      await withErasures(await config(self), async (erasures, signal) => {
         const chosen =
           id === undefined ? [...erasures.journal.state.erasures.values()] : [erasures.erasure(id)];
         const verified = await erasures.verify(chosen, signal, options.head);
@@ -113,7 +114,7 @@ export function erasureCommand(): Command {
     )
     .argument('<id>')
     .action(async (id: string, _options: object, self: Command) => {
-      await opened(self, async (erasures) => {
+      await withErasures(await config(self), async (erasures) => {
         const { id: erasure } = erasures.erasure(id);
         await erasures.journal.record({ type: 'lifted', erasure });
         report(
@@ -148,22 +149,4 @@ function verification(v: Verification): string {
   const because = v.chain.length > 0 ? '; the chain of certificates is broken' : '';
   const problems = v.problems.map((problem) => `FAIL  ${problem}`);
   return [`${v.erasure}: ${told}${because}`, ...problems, placesTable(v.places)].join('\n');
-}
-
-async function opened(
-  command: Command,
-  work: (erasures: Erasures, signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const loaded = await config(command);
-  const { signal, dispose } = shutdownSignal();
-  const erasures = await Erasures.open(loaded);
-  try {
-    await work(erasures, signal);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    reportInterrupted('what is done stays done, and the same command goes on with it.');
-  } finally {
-    await erasures.close();
-    dispose();
-  }
 }
