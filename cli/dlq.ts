@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
-import { holdsOwnDeadLetters } from '../daemon/concerns.ts';
+import { withOwnDeadLetters } from '../daemon/concerns.ts';
 import { openExistingLog } from '../daemon/existing.ts';
-import { type DeadLetter, deadLettersOf, readDeadLetters } from '../materializer/apply/dead-letters.ts';
+import { type DeadLetter, readDeadLetters } from '../materializer/apply/dead-letters.ts';
 import { config, globals } from './context.ts';
 import { report, table } from './output.ts';
 
@@ -68,13 +68,7 @@ async function read(command: Command, topic: string | undefined): Promise<DeadLe
   const loaded = await config(command);
   const log = await openExistingLog(loaded);
   try {
-    const topics =
-      topic === undefined
-        ? (await log.topics())
-            .filter((t) => holdsOwnDeadLetters(loaded, t))
-            .map(deadLettersOf)
-            .filter((t) => t !== null)
-        : [topic];
+    const topics = topic === undefined ? withOwnDeadLetters(loaded, await log.topics()) : [topic];
     const letters: DeadLetter[][] = [];
     for (const t of topics) letters.push(await readDeadLetters(log, t));
     // There may be more of them than a call takes arguments.

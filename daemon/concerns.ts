@@ -1,4 +1,5 @@
 import { deadLettersOf } from '../materializer/apply/dead-letters.ts';
+import { isOfViewTopic } from '../materializer/generations/names.ts';
 import type { CheckedConfig } from './config/check.ts';
 
 /**
@@ -7,9 +8,13 @@ import type { CheckedConfig } from './config/check.ts';
  */
 export function concerns(config: CheckedConfig, topic: string): boolean {
   if (topic.slice(0, topic.indexOf('.')) in config.sources) return true;
-  return config.views.some((view) => topic === view.from || topic === `${view.from}.dlq`);
+  const read = deadLettersOf(topic) ?? topic;
+  return config.views.some(({ from }) => from === topic || from === read);
 }
 
-/** True for the topics of dead letters that views of this config can have written. */
-export const holdsOwnDeadLetters = (config: CheckedConfig, topic: string): boolean =>
-  deadLettersOf(topic) !== null && (concerns(config, topic) || topic.startsWith(`${config.namespace}.view.`));
+/** Those of the topics of which views of this config can have set dead letters aside, told by these letters' topics. */
+export const withOwnDeadLetters = (config: CheckedConfig, topics: readonly string[]): string[] =>
+  topics
+    .filter((topic) => concerns(config, topic) || isOfViewTopic(config.namespace, topic))
+    .map(deadLettersOf)
+    .filter((topic) => topic !== null);

@@ -7,6 +7,8 @@ import { AnyReader } from '../log/avro/any-reader.ts';
 import { schemaIdOf } from '../log/avro/wire-format.ts';
 import type { Log } from '../log/log.ts';
 import { readToEnd } from '../log/read-to-end.ts';
+import { deadLettersOf } from '../materializer/apply/dead-letters.ts';
+import { isOfViewTopic } from '../materializer/generations/names.ts';
 import { accepted } from './accepted.ts';
 import type { Erasure, Journal } from './journal.ts';
 import type { KeyHasher } from './key-hash.ts';
@@ -234,7 +236,7 @@ function refuseOwnTopics(
       `the source "${source}" writes them from its database`,
       'Delete the rows there, or use `insideout erase`; the tombstones follow.',
     );
-  if (topic.startsWith('__') || topic.startsWith(`${namespace}.view.`) || topic.endsWith('.dlq'))
+  if (topic.startsWith('__') || isOfViewTopic(namespace, topic) || deadLettersOf(topic) !== null)
     refuse('insideout itself writes it', 'Delete from the topic that it is made of; the rest follows.');
 }
 
