@@ -16,9 +16,9 @@ export interface RowsLeft {
 /** What the rows that were found tell of each table of the subject. */
 export function rowsLeft(subject: SubjectTables, rows: readonly SubjectRows[]): Record<string, RowsLeft> {
   const left: Record<string, RowsLeft> = {};
-  for (const { table } of subject.tables) left[table] = { there: 0, overwritten: 0, stay: 0 };
+  for (const { table } of subject.tables) left[table] = nothing;
   for (const { table, policy, keys, overwritten: before } of rows) {
-    const known = left[table] ?? { there: 0, overwritten: 0, stay: 0 };
+    const known = left[table] ?? nothing;
     const done = before?.filter((texts) => texts?.length === 0).length ?? 0;
     left[table] =
       policy === 'delete'

@@ -9,8 +9,7 @@ import type { AvroSchema } from './schema-registry.ts';
  * https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-change-events-value
  */
 
-export type ReadFields = (cursor: Cursor) => Row;
-type CompileFields = (fields: readonly Field[], names: Map<string, Skip>) => ReadFields;
+type CompileFields = (fields: readonly Field[], names: Map<string, Skip>) => (cursor: Cursor) => Row;
 type ReadSide = (cursor: Cursor) => Row | null;
 
 /** A table may have columns of these names, too; only an envelope's hold a record. */

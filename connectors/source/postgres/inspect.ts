@@ -50,7 +50,7 @@ async function inspectVersion(client: pg.Client): Promise<Finding[]> {
 
 async function inspectServer(client: pg.Client): Promise<Finding[]> {
   const { rows } = await client.query(
-    `select current_setting('wal_level') as wal_level, current_user as "user", 
+    `select current_setting('wal_level') as wal_level, current_user as "user",
             (select rolreplication or rolsuper from pg_roles where rolname = current_user) as replication,
             current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots) as free_slots`,
   );

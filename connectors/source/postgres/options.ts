@@ -1,5 +1,5 @@
 import type { SnapshotProgress, StoppedTable } from '../source.ts';
-import type { Waiting } from './slot-wait.ts';
+import type { Problem } from './publication.ts';
 
 /** How a Postgres database is captured. */
 export interface PostgresSourceOptions {
@@ -34,7 +34,7 @@ export interface PostgresSourceOptions {
   /** Called while tables are read, at most about ten times a second per table. */
   readonly onProgress?: ((progress: SnapshotProgress) => void) | undefined;
   /** Called with what the first start waits for: transactions that are open. */
-  readonly onWaiting?: ((waiting: Waiting) => void) | undefined;
+  readonly onWaiting?: ((waiting: Problem) => void) | undefined;
   /** Called once when a table has to be left out, with the error that says why and what mends it. */
   readonly onTableStopped?: ((table: string, error: Error) => void) | undefined;
   /** Called with the tables that are left out, when the source begins and whenever others are. */

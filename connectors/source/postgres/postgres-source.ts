@@ -107,9 +107,8 @@ async function prepare(
     await created?.release().catch(() => {});
     throw error;
   }
-  const snapshot = tables.filter((t) => state.get(qualifiedName(t)) !== 'done');
   return {
-    snapshot,
+    snapshot: tables.filter((t) => state.get(qualifiedName(t)) !== 'done'),
     truncateFirst: new Set(names.filter((name) => state.get(name) === 'stopped')),
     created,
     lookedAt,

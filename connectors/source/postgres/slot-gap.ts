@@ -6,7 +6,7 @@ import { CaptureState } from './capture-state.ts';
 import { type CatalogTable, publishedTables } from './catalog.ts';
 import { withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { readSlot, type SlotStatus, slotLost, slotUnknown } from './slot.ts';
+import { readSlot, type SlotStatus, slotLost, slotStatus, slotUnknown } from './slot.ts';
 import { qualifiedName } from './tables.ts';
 import { Watermark } from './watermark.ts';
 
@@ -63,12 +63,12 @@ export async function findSlotGap(
   options: PostgresSourceOptions,
   log: Log | null,
 ): Promise<InsideoutError | null> {
+  if (!log) return (await slotStatus(options)).exists ? slotUnknown(options) : null;
   // The slot first: what a running source moves meanwhile moves the watermark before it.
   const captured = await withClient(options, 'reading the state of the slot', async (client) => ({
     slot: await readSlot(client, options.slot),
     tables: await publishedTables(client, options.publication),
   }));
-  if (!log) return captured.slot.exists ? slotUnknown(options) : null;
   const state = await CaptureState.read(log, options.name);
   return slotGap(options, captured, { state, watermark: await Watermark.read(log, options.name), log });
 }

@@ -1,11 +1,6 @@
 import type pg from 'pg';
 import { quoteIdent } from './connection.ts';
-
-/** What a source waits for that somebody else must end. */
-export interface Waiting {
-  readonly message: string;
-  readonly mend: string;
-}
+import type { Problem } from './publication.ts';
 
 const firstLookMs = 2_000;
 const lookMs = 30_000;
@@ -18,7 +13,7 @@ const lookMs = 30_000;
 export function watchSlotCreation(
   client: pg.Client,
   slot: { readonly name: string; readonly pid: number },
-  tell: (waiting: Waiting) => void,
+  tell: (waiting: Problem) => void,
 ): { stop(): void } {
   let timer = setTimeout(look, firstLookMs);
   let stopped = false;
@@ -44,7 +39,7 @@ export function watchSlotCreation(
   };
 }
 
-const sentence = (slot: string, rows: readonly { pid: number; user: string; since: string }[]): Waiting => ({
+const sentence = (slot: string, rows: readonly { pid: number; user: string; since: string }[]): Problem => ({
   message: `The slot "${slot}" is made when transactions that began before have ended: ${rows
     .map(({ pid, user, since }) => `process ${pid} of ${quoteIdent(user)}, since ${since}`)
     .join('; ')}.`,

@@ -16,15 +16,14 @@ export const watermarkTopic = (source: string): string => `__insideout.${source}
 export class Watermark {
   readonly #log: Log;
   readonly #topic: string;
-  #lsn: Lsn | null;
-  #written: boolean;
+  /** Undefined before anything was written. */
+  #lsn: Lsn | null | undefined;
   #exists: boolean;
 
   private constructor(parts: { log: Log; topic: string; lsn: Lsn | null | undefined; exists: boolean }) {
     this.#log = parts.log;
     this.#topic = parts.topic;
-    this.#lsn = parts.lsn ?? null;
-    this.#written = parts.lsn !== undefined;
+    this.#lsn = parts.lsn;
     this.#exists = parts.exists;
   }
 
@@ -37,12 +36,12 @@ export class Watermark {
 
   /** Null when there is none: before the first slot, and while one is made anew. */
   get lsn(): Lsn | null {
-    return this.#lsn;
+    return this.#lsn ?? null;
   }
 
   /** False for a Log that knows nothing of any slot: there was none for it, or it was begun anew. */
   get written(): boolean {
-    return this.#written;
+    return this.#lsn !== undefined;
   }
 
   /** Done by `set` where it was not done before. */
@@ -61,7 +60,6 @@ export class Watermark {
       { topic: this.#topic, partition: 0, key: Buffer.from('lsn'), value: Buffer.from(value), timestamp },
     ]);
     this.#lsn = lsn;
-    this.#written = true;
   }
 }
 
