@@ -4,16 +4,21 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openJournal } from '../../deletes/journal.ts';
 import type { RunningCli } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';
-import { erasureProject } from './erasure-project.ts';
+import { type ErasureProject, erasureProject } from './erasure-project.ts';
+
+/** A shop that is in every view, and no daemon any more: nothing passes deletes. */
+async function captured(): Promise<ErasureProject> {
+  const project = await erasureProject();
+  const daemon = project.up();
+  await project.caughtUp();
+  await daemon.end('SIGTERM');
+  return project;
+}
 
 test('a command that is interrupted says how far erasures are and who goes on with them, and is no bug', {
   timeout: 120_000,
 }, async () => {
-  const project = await erasureProject();
-  const daemon = project.up();
-  await project.caughtUp();
-  // Without it nothing passes the deletes.
-  await daemon.end('SIGTERM');
+  const project = await captured();
   const log = await project.openLog();
   const journal = await openJournal(log, project.source);
   onTestFinished(async () => {
@@ -46,10 +51,7 @@ test('a command that is interrupted says how far erasures are and who goes on wi
 test('what was lifted before its certificate is not buried: its rows are let in again, and no certificate says that they are gone', {
   timeout: 120_000,
 }, async () => {
-  const project = await erasureProject();
-  const daemon = project.up();
-  await project.caughtUp();
-  await daemon.end('SIGTERM');
+  const project = await captured();
   const { answer } = await project.ask('erase', 'customer', '3');
   const [{ id }] = answer;
   expect((await project.ask('erasure', 'lift', id)).code).toBe(0);
@@ -65,10 +67,7 @@ test('what was lifted before its certificate is not buried: its rows are let in 
 test('a view that was taken out of the config is told as what an erasure waits for, with the mend', {
   timeout: 120_000,
 }, async () => {
-  const project = await erasureProject();
-  const daemon = project.up();
-  await project.caughtUp();
-  await daemon.end('SIGTERM');
+  const project = await captured();
   const file = join(project.folder, 'insideout.config.mjs');
   writeFileSync(file, readFileSync(file, 'utf8').replace(/\{ name: 'orders_local'.*\n/, ''));
   project.up();

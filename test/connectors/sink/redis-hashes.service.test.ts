@@ -1,12 +1,12 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openRedisStore } from '../../../connectors/sink/redis/redis-store.ts';
-import type { Columns } from '../../../core/column.ts';
 import type { Row } from '../../../core/value.ts';
 import type { ViewChange, ViewShape } from '../../../core/view.ts';
 import { type RunningRedis, startRedis } from '../../../stack/redis.ts';
 import { viewStoreConformance } from '../../conformance/view-store.ts';
 import { realClock, viewStoreTtlConformance } from '../../conformance/view-store-ttl.ts';
+import { everyColumn } from '../../support/every-column.ts';
 import { uniqueName } from '../../support/servers.ts';
 
 // A server of its own: SCAN walks everything that is in it.
@@ -27,19 +27,7 @@ const open = () => openRedisStore({ url, prefix: `${uniqueName('hashes')}*:`, ro
 viewStoreConformance('Redis, whose rows are hashes,', open, { runs: 40 });
 viewStoreTtlConformance('Redis, whose rows are hashes,', open, realClock());
 
-const columns: Columns = {
-  id: 'bigint',
-  te: 'text',
-  i: 'int',
-  f: 'float',
-  n: 'numeric',
-  bo: 'boolean',
-  by: 'bytes',
-  ts: 'timestamp',
-  js: 'json',
-  ar: 'array',
-};
-const every: ViewShape = { name: 'every', columns, key: ['id'] };
+const every: ViewShape = { name: 'every', columns: everyColumn, key: ['id'] };
 const upsert = (offset: number, row: Row): ViewChange => ({ op: 'upsert', offset, key: [row.id!], row });
 const nothing = { te: null, i: null, f: null, n: null, bo: null, by: null, ts: null, js: null, ar: null };
 

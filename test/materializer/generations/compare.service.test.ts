@@ -8,10 +8,10 @@ import { openMemoryStore } from '../../../connectors/sink/memory/memory-store.ts
 import { openRedisStore } from '../../../connectors/sink/redis/redis-store.ts';
 import { openSqliteStore } from '../../../connectors/sink/sqlite/sqlite-store.ts';
 import type { ViewStore } from '../../../connectors/sink/view-store.ts';
-import type { Columns } from '../../../core/column.ts';
 import type { Row } from '../../../core/value.ts';
 import { compareGenerations } from '../../../materializer/generations/compare.ts';
 import { type RunningRedis, startRedis } from '../../../stack/redis.ts';
+import { everyColumn } from '../../support/every-column.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 import { fill, freshView, keepMoving } from './compare-tables.ts';
 
@@ -94,18 +94,6 @@ describe.each(['Redis', 'Cassandra'])('on %s', (name) => {
   });
 });
 
-const columns: Columns = {
-  id: 'bigint',
-  te: 'text',
-  i: 'int',
-  f: 'float',
-  n: 'numeric',
-  bo: 'boolean',
-  by: 'bytes',
-  ts: 'timestamp',
-  js: 'json',
-  ar: 'array',
-};
 const floats = [0, -0, 1.5, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.MIN_VALUE];
 const rowOf = (n: number): Row => ({
   id: (1n << 62n) + BigInt(n),
@@ -126,7 +114,7 @@ test.each([
   ['Redis', 'Cassandra'],
   ['memory', 'Redis'],
 ])('values of every type are the same from %s and from %s', async (one, other) => {
-  const view = { ...freshView(), columns };
+  const view = { ...freshView(), columns: everyColumn };
   const rows = Array.from({ length: 1_000 }, (_, n) => rowOf(n));
   const blue = await fill(await stores.get(one)!.open(view, 1), rows);
   const green = await fill(await stores.get(other)!.open(view, 2), rows);

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import type { Waiting } from '../../../../connectors/source/postgres/slot-wait.ts';
+import type { Problem } from '../../../../connectors/source/postgres/publication.ts';
 import { capture, tableOf, temporaryLog } from '../../../support/capture.ts';
 import { createDatabase } from '../../../support/database.ts';
 import { eventually } from '../../../support/eventually.ts';
@@ -15,7 +15,7 @@ test('a first start tells which open transactions it waits for, and goes on when
   await writer.query('insert into t values (1)');
   const { rows } = await writer.query<{ pid: number }>('select pg_backend_pid() as pid');
   const pid = rows[0]!.pid;
-  const told: Waiting[] = [];
+  const told: Problem[] = [];
   const running = capture(log, { url: db.url, tables: ['public.t'], onWaiting: (w) => told.push(w) });
   try {
     await eventually('it tells', () => told.length > 0);
