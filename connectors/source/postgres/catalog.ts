@@ -118,19 +118,25 @@ async function load(
 }
 
 /**
- * Locks the table against changes of its form until the end of the transaction, and tells whether it still holds
- * its rows where it did. A table that was written anew looks empty to a snapshot that was taken before.
+ * In a transaction that has the savepoint: locks the table against changes of its form, and lets go of the one before,
+ * so that a migration waits for the table that is being read only, and never deadlocks with a snapshot. Tells whether
+ * the table still holds its rows where it did. One that was written anew looks empty to a snapshot of before.
  * https://www.postgresql.org/docs/current/mvcc-caveats.html
+ * https://www.postgresql.org/docs/current/sql-rollback-to.html
  */
 export async function lockUnlessRewritten(client: pg.Client, table: CatalogTable): Promise<boolean> {
   const name = quoteQualified(`${table.schema}.${table.table}`);
-  // Both by one question: many tables are mostly small ones.
+  // All by one question: many tables are mostly small ones.
   const answers = (await client.query(
-    `lock table ${table.partitioned ? '' : 'only '}${name} in access share mode;
+    `rollback to savepoint ${beforeTable};
+     lock table ${table.partitioned ? '' : 'only '}${name} in access share mode;
      select ${storageOf('o.oid')} as storage from (select to_regclass(${quoteText(name)})::oid as oid) o`,
   )) as unknown as readonly pg.QueryResult<{ storage: string }>[];
-  return answers[1]?.rows[0]?.storage === table.storage;
+  return answers[2]?.rows[0]?.storage === table.storage;
 }
+
+/** Locks that are taken behind this savepoint are released by rolling back to it. */
+export const beforeTable = 'before_table';
 
 /** `schema.table` as SQL; the first dot separates, so a table's name may hold dots but a schema's may not. */
 export function quoteQualified(name: string): string {

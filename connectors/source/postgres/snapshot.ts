@@ -3,7 +3,7 @@ import { to as copyTo } from 'pg-copy-streams';
 import type { Lsn } from '../../../core/lsn.ts';
 import type { LogRecord } from '../../../log/log.ts';
 import type { SnapshotProgress } from '../source.ts';
-import type { CatalogTable } from './catalog.ts';
+import { beforeTable, type CatalogTable } from './catalog.ts';
 import { quoteIdent, quoteText } from './connection.ts';
 import { CopyTextParser } from './copy-text.ts';
 import { clockMicros } from './origin.ts';
@@ -22,11 +22,10 @@ const batchBytes = 2 << 20;
  */
 export async function beginSnapshot(client: pg.Client, created: CreatedSlot | null): Promise<Lsn> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-  if (created) {
-    await client.query(`SET TRANSACTION SNAPSHOT ${quoteText(created.snapshot)}`);
-    return created.consistentLsn;
-  }
-  return currentLsn(client);
+  if (created) await client.query(`SET TRANSACTION SNAPSHOT ${quoteText(created.snapshot)}`);
+  const lsn = created?.consistentLsn ?? (await currentLsn(client));
+  await client.query(`SAVEPOINT ${beforeTable}`);
+  return lsn;
 }
 
 /** The time of the server's clock, microseconds since 1970. */

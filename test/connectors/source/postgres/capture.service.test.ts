@@ -145,6 +145,33 @@ describe('the first snapshot', () => {
     expect(b.get('{"id":3}')).toMatchObject({ v: 103n });
     expect([...(await rows('shop.public.c')).keys()]).toEqual(['{"id":1}']);
   });
+
+  test('a migration of tables that are read or yet to be read does not wait for the one that is being read', async () => {
+    await db.client.query(`create table a (id int primary key, v int); insert into a values (1, 1);
+      create table b (id int primary key, pad text);
+      insert into b select g, repeat('x', 800) from generate_series(1, 20000) g;
+      create table c (id int primary key references a, v int); insert into c values (1, 1)`);
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let reached = false;
+    const holding = withAppend(async (records) => {
+      if (records[0]?.topic === 'shop.public.b') {
+        reached = true;
+        await held;
+      }
+    });
+    running = capture(holding, { url: db.url, tables: ['public.a', 'public.b', 'public.c'] });
+    await eventually('the second table is being read', () => reached);
+    await db.client.query("set lock_timeout = '10s'; alter table c drop constraint c_id_fkey, add w int");
+    await db.client.query('alter table a add w int default 5; update a set v = 2');
+    release();
+    await caughtUp();
+    expect((await rows('shop.public.a')).get('{"id":1}')).toMatchObject({ v: 2, w: 5 });
+    expect((await rows('shop.public.b')).size).toBe(20_000);
+    expect((await rows('shop.public.c')).size).toBe(1);
+  });
 });
 
 describe('changes', () => {
