@@ -1,5 +1,7 @@
 import { Command } from 'commander';
+import { isInsideoutError } from '../core/errors.ts';
 import { Management } from '../daemon/management.ts';
+import { missingFile } from '../daemon/wiring.ts';
 import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
 import { lagOf, progressOf } from '../materializer/generations/progress.ts';
 import { findOrphans, type Orphan } from '../materializer/generations/retire.ts';
@@ -35,13 +37,16 @@ export function orphansOf({ config: loaded, catalog, log, stores }: Management):
   const places = new Map<string, { view: string; store: string }>();
   for (const { shape, store } of loaded.views)
     places.set(`${shape.name} ${store}`, { view: shape.name, store });
-  for (const { view, store } of catalog.state.generations)
-    if (store in loaded.stores) places.set(`${view} ${store}`, { view, store });
+  for (const { view, store } of catalog.state.generations) places.set(`${view} ${store}`, { view, store });
   return findOrphans({
     state: catalog.state,
     log,
     namespace: loaded.namespace,
-    places: [...places.values()],
+    // Where there is no file there is nothing, and none is made.
+    places: [...places.values()].filter(({ store }) => {
+      const stored = loaded.stores[store];
+      return stored !== undefined && missingFile(stored) === null;
+    }),
     store: stores.get,
   });
 }
@@ -52,8 +57,9 @@ async function list({ config: loaded, catalog, log, stores }: Management, name: 
   );
   return Promise.all(
     entries.map(async (entry) => {
-      const known = entry.store in loaded.stores;
-      const progress = known ? await progressOf(entry, log, stores.get) : null;
+      const known = entry.store in loaded.stores && entry.state !== 'abandoned';
+      // Those in a store that does not answer are listed all the same.
+      const progress = known ? await progressOf(entry, log, stores.get).catch(unreachable) : null;
       return {
         view: entry.view,
         generation: entry.generation,
@@ -71,6 +77,11 @@ async function list({ config: loaded, catalog, log, stores }: Management, name: 
       };
     }),
   );
+}
+
+function unreachable(error: unknown): null {
+  if (isInsideoutError(error, 'STORE_UNREACHABLE')) return null;
+  throw error;
 }
 
 const graceUntil = (entry: GenerationEntry, graceMs: number): string | null =>

@@ -47,6 +47,10 @@ function what(event: CatalogEvent): string {
       return `${kinds[event.kind]}${event.forced ? ' (forced)' : ''}`;
     case 'notPromoted':
       return 'not promoted: pointers were elsewhere';
+    case 'retiring':
+      return event.forced ? 'retiring (forced)' : 'retiring';
+    case 'abandoned':
+      return 'abandoned: its store is gone';
     default:
       return event.type;
   }

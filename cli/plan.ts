@@ -45,6 +45,6 @@ function next(p: PlannedView): string {
     case 'new':
       return 'built by the next `insideout up` or `view run`';
     case 'removed':
-      return 'insideout retire (once it is not active)';
+      return `insideout retire ${p.view} --force`;
   }
 }

@@ -1,15 +1,21 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { Management } from '../daemon/management.ts';
+import { lost, type RetireWish, removed, unseen } from '../daemon/retiring.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
-import { entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import { activeOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
 import { settlePromotions } from '../materializer/generations/promote.ts';
-import { removeOrphan, retire } from '../materializer/generations/retire.ts';
-import { withFed } from '../materializer/generations/with-fed.ts';
+import { type RetireOptions, removeOrphan, retire } from '../materializer/generations/retire.ts';
 import { config, globals } from './context.ts';
 import { orphansOf } from './generations.ts';
 import { report } from './output.ts';
 import { numberOf } from './promote.ts';
+
+interface Options {
+  readonly orphans?: boolean;
+  readonly force?: boolean;
+  readonly storeGone?: boolean;
+}
 
 export function retireCommand(): Command {
   return new Command('retire')
@@ -19,32 +25,39 @@ export function retireCommand(): Command {
     .argument('[view]')
     .argument('[generation]', 'this one, also while it is being built (default: those in grace)')
     .option('--orphans', 'remove instead what `insideout generations --orphans` lists')
+    .option('--force', 'all of a view that is not in the config any more, also what readers see')
+    .option(
+      '--store-gone',
+      'give up instead what was in a store that is gone for good; certificates of erasures call it unverifiable',
+    )
     .action(
       async (
         name: string | undefined,
         generation: string | undefined,
-        options: { orphans?: boolean },
+        options: Options,
         command: Command,
       ) => {
+        const wish = wishOf(name, generation, options);
         const { signal, dispose } = shutdownSignal();
         const management = await Management.open(await config(command));
         const { catalog, log, stores } = management;
+        const parts: RetireOptions = { catalog, log, store: stores.get, signal };
+        const { json } = globals(command);
         try {
           if (options.orphans) {
             const orphans = await orphansOf(management);
-            for (const orphan of orphans) await removeOrphan(orphan, log, stores.get);
-            report(globals(command).json, { removed: orphans }, () => `removed ${orphans.length} orphans`);
-            return;
+            for (const orphan of orphans) await removeOrphan(orphan, parts);
+            report(json, { removed: orphans }, () => `removed ${orphans.length} orphans`);
+          } else if (options.storeGone) {
+            const entries = await lost(management, wish!);
+            await retire(entries, { ...parts, storeGone: true });
+            report(json, { abandoned: entries.map(plain) }, () => entries.map(abandoned).join('\n'));
+          } else {
+            await settlePromotions(catalog, stores.get);
+            const entries = options.force ? removed(management, wish!) : unseen(management, wish);
+            await retire(entries, parts);
+            report(json, { retired: entries.map(plain) }, () => retired(entries, { management, name }));
           }
-          await settlePromotions(catalog, stores.get);
-          const entries = chosen(management, name, generation);
-          await retire(entries, { catalog, log, store: stores.get, signal });
-          const retired = entries.map((e) => ({ view: e.view, generation: e.generation }));
-          report(globals(command).json, { retired }, () =>
-            retired.length === 0
-              ? 'nothing is in grace'
-              : retired.map((r) => `retired generation ${r.generation} of ${r.view}`).join('\n'),
-          );
         } finally {
           await management.close();
           dispose();
@@ -53,25 +66,42 @@ export function retireCommand(): Command {
     );
 }
 
-function chosen(
-  { catalog }: Management,
+function wishOf(
   name: string | undefined,
   generation: string | undefined,
-): GenerationEntry[] {
-  const { generations } = catalog.state;
-  const over = (view: string | undefined) =>
-    generations.filter(
-      (g) => (g.state === 'grace' || g.state === 'retiring') && (view === undefined || g.view === view),
-    );
-  // What follows a former generation goes with it.
-  if (name === undefined || generation === undefined) return withFed(catalog.state, over(name));
-  const entry = entryOf(catalog.state, name, numberOf(generation));
-  if (!entry || entry.state === 'retired')
-    throw new InsideoutError('USAGE', `There is no generation ${generation} of "${name}".`, {
-      hint: 'See `insideout generations`.',
+  options: Options,
+): RetireWish | null {
+  const chosen = [
+    options.orphans && '--orphans',
+    options.force && '--force',
+    options.storeGone && '--store-gone',
+  ].filter((option) => typeof option === 'string');
+  if (chosen.length > 1)
+    throw new InsideoutError('USAGE', `${chosen.join(' and ')} are not for one call.`, {
+      hint: 'Give one of them; see `insideout retire --help`.',
     });
-  // What is built together is given up together.
-  if (entry.state === 'building')
-    return generations.filter((g) => g.epoch === entry.epoch && g.state === 'building');
-  return withFed(catalog.state, [entry]);
+  if (name !== undefined)
+    return { view: name, generation: generation === undefined ? null : numberOf(generation) };
+  if (!options.force && !options.storeGone) return null;
+  throw new InsideoutError('USAGE', `${chosen[0]} needs the name of a view.`, {
+    hint: `See \`insideout generations\`, and run \`insideout retire <view> ${chosen[0]}\`.`,
+  });
 }
+
+const plain = ({ view, generation }: GenerationEntry) => ({ view, generation });
+
+function retired(
+  entries: readonly GenerationEntry[],
+  { management, name }: { management: Management; name: string | undefined },
+): string {
+  const lines = entries.map((e) => `retired generation ${e.generation} of ${e.view}`);
+  if (lines.length === 0) lines.push('nothing is in grace');
+  const { catalog, config: loaded } = management;
+  const shown = name === undefined ? null : activeOf(catalog.state, name);
+  if (shown && !loaded.views.some((v) => v.shape.name === name))
+    lines.push(`readers see generation ${shown.generation} of ${name}: insideout retire ${name} --force`);
+  return lines.join('\n');
+}
+
+const abandoned = ({ view, generation, store }: GenerationEntry): string =>
+  `abandoned generation ${generation} of ${view}: destroy any copy of the store ${store}`;

@@ -38,7 +38,7 @@ export const errorCodes = {
   RECORD_UNDECODABLE: ['never', 'the bytes of a record are not what its schema says'],
   RECORD_UNCONVERTIBLE: ['never', 'a value does not fit the declared column, or the row function threw'],
   RECORD_UNSTORABLE: ['never', 'the store refuses this one record'],
-  STORE_UNREACHABLE: ['backoff', 'a store does not answer'],
+  STORE_UNREACHABLE: ['backoff', 'a store does not answer, or its file is not there'],
   STORE_AUTH: ['operator', 'a store refused the credentials'],
   STORE_REFUSED: ['operator', 'a store refuses writes (full, read-only, no permission)'],
   VIEW_FENCED: ['operator', 'another materializer took over this partition of the generation'],

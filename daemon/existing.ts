@@ -20,6 +20,20 @@ export function mustExist(config: CheckedConfig, name: string): void {
   });
 }
 
+/** What is wrong when the file of a store is not there though generations are in it; null when it is, or the store has none. */
+export function lostFile(config: CheckedConfig, name: string): InsideoutError | null {
+  const store = config.stores[name];
+  const file = store ? missingFile(store) : null;
+  if (file === null) return null;
+  return new InsideoutError(
+    'STORE_UNREACHABLE',
+    `There is no file ${file} of the store "${name}", and the catalog has generations of views in it.`,
+    {
+      hint: 'Put it back, or run `insideout up`, which builds the views of the config in a new one. What is gone for good of a view that the config has not there any more, `insideout retire <view> --store-gone` gives up.',
+    },
+  );
+}
+
 /** What is wrong when the embedded Log's file is not there; null when it is, or when the Log has none. */
 export function missingLog(config: CheckedConfig): InsideoutError | null {
   const file = missingFile(config.log);

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { toInsideoutError } from '../core/errors.ts';
 import { settlePromotions } from '../materializer/generations/promote.ts';
-import { due, retire } from '../materializer/generations/retire.ts';
+import { cameBack, due, retire } from '../materializer/generations/retire.ts';
 import type { CheckedConfig } from './config/check.ts';
 import type { Logger } from './logger.ts';
 import { OpenStores } from './open-stores.ts';
@@ -12,8 +12,8 @@ const everyMs = 5_000;
 const crashedAfterMs = 60_000;
 
 /**
- * Removes generations whose time of grace is over, and goes on with removals that were interrupted, until the
- * signal aborts. What fails is logged and tried again the next time; several processes may do it at once.
+ * Removes generations whose time of grace is over, and those that come back with a store that was said to be gone,
+ * and goes on with removals that were interrupted, until the signal aborts. What fails is logged and tried again the next time; several processes may do it at once.
  */
 export async function runJanitor(parts: {
   config: CheckedConfig;
@@ -22,7 +22,8 @@ export async function runJanitor(parts: {
   signal: AbortSignal;
 }): Promise<void> {
   const { config, logger, signal } = parts;
-  const stores = new OpenStores(config);
+  // It never makes the file of a store.
+  const stores = new OpenStores(config, () => true);
   try {
     while (!signal.aborted) {
       await wait(everyMs, undefined, { signal }).catch(() => {});
@@ -30,7 +31,10 @@ export async function runJanitor(parts: {
       try {
         const { catalog, log } = await parts.catalog.get();
         await settlePromotions(catalog, stores.get, crashedAfterMs);
-        const entries = due(catalog.state, config.rebuild.graceMs).filter((e) => e.store in config.stores);
+        const entries = [
+          ...due(catalog.state, config.rebuild.graceMs).filter((e) => e.store in config.stores),
+          ...(await cameBack(catalog.state, stores.get)),
+        ];
         if (entries.length === 0) continue;
         await retire(entries, { catalog, log, store: stores.get, signal });
         for (const { view, generation } of entries) logger.info({ view, generation }, 'retired');

@@ -3,7 +3,12 @@ import type { GenerationId } from '../core/view.ts';
 import type { Log } from '../log/log.ts';
 import { closureOf } from '../materializer/dependencies.ts';
 import { type Catalog, openCatalog } from '../materializer/generations/catalog.ts';
-import { buildingOf, entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import {
+  buildingOf,
+  entryOf,
+  exists,
+  type GenerationEntry,
+} from '../materializer/generations/catalog-state.ts';
 import { inFeedingOrder } from '../materializer/generations/feeding-order.ts';
 import {
   figures,
@@ -55,7 +60,8 @@ export class Management {
     const log = await openExistingLog(config);
     try {
       const catalog = await openCatalog(log, config.namespace);
-      return new Management({ config, log, catalog, stores: new OpenStores(config) });
+      const holds = (store: string) => catalog.state.generations.some((g) => g.store === store && exists(g));
+      return new Management({ config, log, catalog, stores: new OpenStores(config, holds) });
     } catch (error) {
       await log.close();
       throw error;

@@ -36,7 +36,7 @@ export async function openStore(config: CheckedConfig, name: string): Promise<Vi
       'USAGE',
       `There is no store "${name}" in the config, and the catalog has generations of views in it.`,
       {
-        hint: 'Put it back into `stores`, with the views that are in it: until then nothing deletes what they hold.',
+        hint: 'Put it back into `stores`, and `insideout retire <view> --force` removes each view in it that is not needed any more. If it is gone for good, `insideout retire <view> --store-gone` says so.',
       },
     );
   switch (store.kind) {

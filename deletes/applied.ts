@@ -3,7 +3,7 @@ import { type Checkpoint, type Offset, type PartitionKey, parsePartitionKey } fr
 import { endsOf } from '../log/ends.ts';
 import type { Log } from '../log/log.ts';
 import type { Catalog } from '../materializer/generations/catalog.ts';
-import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import { exists, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
 import { inFeedingOrder } from '../materializer/generations/feeding-order.ts';
 import { progressOf, reached, type StoreOf } from '../materializer/generations/progress.ts';
 
@@ -25,7 +25,11 @@ export interface Behind {
 
 /** Generations that may hold rows of these topics: those that exist, and whose chain of views begins there. */
 export const concerned = (catalog: Catalog, topics: ReadonlySet<string>): GenerationEntry[] =>
-  catalog.state.generations.filter((g) => g.state !== 'retired' && topics.has(g.origin.topic));
+  catalog.state.generations.filter((g) => exists(g) && topics.has(g.origin.topic));
+
+/** Generations of these topics that were given up with their stores: they hold rows of who is erased later, too. */
+export const abandonedOf = (catalog: Catalog, topics: ReadonlySet<string>): GenerationEntry[] =>
+  catalog.state.generations.filter((g) => g.state === 'abandoned' && topics.has(g.origin.topic));
 
 /**
  * Follows generations until all have applied what lies before the ends. One that another view feeds must pass the
@@ -81,11 +85,7 @@ export class AppliedWatch {
       targets = new Map([...this.#parts.ends].filter(([key]) => key.startsWith(`${entry.input}/`)));
     else {
       const upstream = this.#parts.catalog.state.generations.find((g) => g.output === entry.input);
-      if (
-        upstream &&
-        upstream.state !== 'retired' &&
-        !this.#done.has(`${upstream.view} g${upstream.generation}`)
-      )
+      if (upstream && exists(upstream) && !this.#done.has(`${upstream.view} g${upstream.generation}`))
         return null;
       targets = await endsOf(this.#parts.log, [entry.input]);
     }
@@ -107,7 +107,7 @@ export class AppliedWatch {
         ? `; nobody may be following it: \`insideout retire ${entry.view} ${entry.generation}\` removes it`
         : followed
           ? ''
-          : `; the config has no view ${entry.view}: put it back and run it, or nothing deletes what it holds`;
+          : `; the config has no view ${entry.view}: put it back and run it, or remove what it holds with \`insideout retire ${entry.view} --force\``;
     return `${left} records before the deletes${mend}.`;
   }
 }

@@ -1,12 +1,29 @@
 import type { Generation } from '../connectors/sink/view-store.ts';
 import type { Row } from '../core/value.ts';
-import type { GenerationEntry } from '../materializer/generations/catalog-state.ts';
+import {
+  type CatalogState,
+  entryOf,
+  type GenerationEntry,
+} from '../materializer/generations/catalog-state.ts';
 import { count } from './look-log.ts';
 import type { Tracer } from './tracer.ts';
 import { add, type Look, none } from './verdict.ts';
 
 export const generationName = (store: string, view: string, generation: number): string =>
   `${store}/${view} g${generation}`;
+
+/** Why nothing can be said of a generation's rows. */
+export const orphaned = 'An orphan that nobody follows: remove it with `insideout retire --orphans`.';
+export const missing =
+  'It was in this store and is not any more, though nobody retired it: destroy any copy of it.';
+export const lost = ({ abandoned }: Pick<GenerationEntry, 'abandoned'>): string =>
+  `Not read: ${abandoned!.by} said at ${new Date(abandoned!.at).toISOString()} that its store is gone for good. Destroy any copy of that store.`;
+
+/** True when a generation was in its store once: readers saw it, and who removes it writes that down first. */
+export function wasThere({ view, generation }: GenerationEntry, state: CatalogState): boolean {
+  const now = entryOf(state, view, generation)!;
+  return now.promotedAt !== null && now.state !== 'retiring' && now.state !== 'retired';
+}
 
 /**
  * Reads every row of a generation. A trace is a row under a key that came from an erased row, or one with a value

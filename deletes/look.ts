@@ -3,11 +3,11 @@ import { deadLetterTopic } from '../materializer/apply/dead-letters.ts';
 import type { Catalog } from '../materializer/generations/catalog.ts';
 import { entryOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
 import type { StoreOf } from '../materializer/generations/progress.ts';
-import { concerned } from './applied.ts';
+import { abandonedOf, concerned } from './applied.ts';
 import type { KeyHasher } from './key-hash.ts';
 import { searchFiles } from './look-files.ts';
 import { lookAtTopic } from './look-log.ts';
-import { generationName, lookAtGeneration } from './look-views.ts';
+import { generationName, lookAtGeneration, lost, missing, orphaned, wasThere } from './look-views.ts';
 import { type Place, type PlaceState, placeId } from './place.ts';
 import type { TopicToLookAt } from './record-traces.ts';
 import type { Target } from './target.ts';
@@ -83,6 +83,7 @@ export async function lookEverywhere(
     for (const value of look.names) excused.add(value);
     tell();
   };
+  const abandoned = abandonedOf(parts.catalog, new Set(tracer.topics));
   const generations = await generationsToLookAt(new Set(tracer.topics), parts);
   const stores = new Set(generations.map(({ entry }) => entry.store));
   const waiting = [
@@ -101,6 +102,10 @@ export async function lookEverywhere(
     parts.onPlaces?.(new Map([...places].map(([erasure, list]) => [erasure, [...list, ...left(list)]])));
   };
   tell();
+  const say = (name: string, reason: string) => {
+    for (const list of places.values())
+      list.push(statement('generation', name, { state: 'unverifiable', reason }));
+  };
   const origins = new Map<string, Look>();
   for (const topic of topics) {
     const look = await lookAtTopic(log, topic, { tracer, signal, origin: origins.get(topic.origin) });
@@ -111,14 +116,16 @@ export async function lookEverywhere(
     const name = generationName(entry.store, entry.view, entry.generation);
     const store = await parts.store(entry.store);
     if (!known) {
-      const reason = 'An orphan that nobody follows: remove it with `insideout retire --orphans`.';
-      for (const list of places.values())
-        list.push(statement('generation', name, { state: 'unverifiable', reason }));
+      say(name, orphaned);
       continue;
     }
-    if (!(await store.generations(entry.view)).includes(entry.generation)) continue;
+    if (!(await store.generations(entry.view)).includes(entry.generation)) {
+      if (wasThere(entry, parts.catalog.state)) say(name, missing);
+      continue;
+    }
     put(await lookAtGeneration(await store.open(entry.shape, entry.generation), entry, { tracer, signal }));
   }
+  for (const entry of abandoned) say(generationName(entry.store, entry.view, entry.generation), lost(entry));
   for (const name of stores) {
     await lookAtStoreFiles(name, targets, { ...parts, lists: places, excused: new Set() });
     tell();

@@ -3,9 +3,10 @@ import type { CatalogEvent, Move, StagedGeneration } from './events.ts';
 
 /**
  * What a generation is for: `building` until readers see it, `active` while they do, `grace` when another was
- * promoted and it follows on so that a rollback loses nothing, `retiring` while it is removed.
+ * promoted and it follows on so that a rollback loses nothing, `retiring` while it is removed, `abandoned` when its
+ * store was lost with it.
  */
-export type GenerationState = 'building' | 'active' | 'grace' | 'retiring' | 'retired';
+export type GenerationState = 'building' | 'active' | 'grace' | 'retiring' | 'retired' | 'abandoned';
 
 export interface GenerationEntry extends StagedGeneration {
   readonly epoch: number;
@@ -16,6 +17,8 @@ export interface GenerationEntry extends StagedGeneration {
   readonly promotedAt: number | null;
   /** When another one took its place. */
   readonly replacedAt: number | null;
+  /** Who said when that its store is gone; null for all others. */
+  readonly abandoned: { readonly at: number; readonly by: string } | null;
 }
 
 /** The generations of all views, folded from the events in their order. A value: it is never changed. */
@@ -28,9 +31,12 @@ export interface CatalogState {
 
 export const emptyCatalog: CatalogState = { generations: [], history: [], lastEpoch: 0 };
 
+/** False once it was removed, or lost with its store. */
+export const exists = ({ state }: GenerationEntry): boolean => state !== 'retired' && state !== 'abandoned';
+
 /** The generations of a view that still exist. */
 export const generationsOf = (state: CatalogState, view: string): GenerationEntry[] =>
-  state.generations.filter((g) => g.view === view && g.state !== 'retired');
+  state.generations.filter((g) => g.view === view && exists(g));
 
 export const activeOf = (state: CatalogState, view: string): GenerationEntry | null =>
   state.generations.find((g) => g.view === view && g.state === 'active') ?? null;
@@ -64,6 +70,7 @@ export function fold(state: CatalogState, event: CatalogEvent): CatalogState {
           stagedAt: event.at,
           promotedAt: null,
           replacedAt: null,
+          abandoned: null,
         }),
       );
       return { generations: [...state.generations, ...staged], history, lastEpoch: epoch };
@@ -78,13 +85,15 @@ export function fold(state: CatalogState, event: CatalogEvent): CatalogState {
         generations: state.generations.map((g) => moved(g, event.moves, event.at)),
       };
     case 'retiring':
-    case 'retired': {
-      const { view, generation, type } = event;
+    case 'retired':
+    case 'abandoned': {
+      const { view, generation, type, at, by } = event;
+      const abandoned = type === 'abandoned' ? { at, by } : null;
       return {
         ...state,
         history,
         generations: state.generations.map((g) =>
-          g.view === view && g.generation === generation ? { ...g, state: type } : g,
+          g.view === view && g.generation === generation ? { ...g, state: type, abandoned } : g,
         ),
       };
     }
@@ -115,7 +124,7 @@ export function refusal(state: CatalogState, event: CatalogEvent): string | null
       for (const { view, to } of event.moves) {
         const entry = entryOf(state, view, to);
         if (!entry) return `"${view}" has no generation ${to}`;
-        if (entry.state === 'retiring' || entry.state === 'retired')
+        if (entry.state === 'retiring' || !exists(entry))
           return `generation ${to} of "${view}" is ${entry.state}`;
         if (event.type === 'promoted' && event.kind === 'first' && entry.state === 'active')
           return `generation ${to} of "${view}" is active already`;
@@ -124,14 +133,16 @@ export function refusal(state: CatalogState, event: CatalogEvent): string | null
     case 'notPromoted':
       return null;
     case 'retiring':
-    case 'retired': {
+    case 'retired':
+    case 'abandoned': {
       const entry = entryOf(state, event.view, event.generation);
       if (!entry) return `"${event.view}" has no generation ${event.generation}`;
-      if (entry.state === 'active') return `generation ${event.generation} of "${event.view}" is active`;
+      if (entry.state === 'active' && !(event.type === 'retiring' && event.forced))
+        return `generation ${event.generation} of "${event.view}" is active`;
       // Its pointer may have moved already, and what readers see must go on being written.
       if (event.type === 'retiring' && isBeingPromoted(state, entry))
         return `generation ${event.generation} of "${event.view}" is being promoted`;
-      if (entry.state === 'retired' || (event.type === 'retiring' && entry.state === 'retiring'))
+      if (entry.state === 'retired' || entry.state === event.type)
         return `generation ${event.generation} of "${event.view}" is ${entry.state} already`;
       return null;
     }

@@ -62,10 +62,17 @@ export type Happening =
     }
   /** The pointers were elsewhere, and none has moved. */
   | { readonly type: 'notPromoted'; readonly moves: readonly Move[] }
-  /** Nobody writes to it any more, and it is being removed. */
-  | { readonly type: 'retiring'; readonly view: string; readonly generation: GenerationId }
+  /** Nobody writes to it any more, and it is being removed; `forced`: although readers saw it. */
+  | {
+      readonly type: 'retiring';
+      readonly view: string;
+      readonly generation: GenerationId;
+      readonly forced?: boolean;
+    }
   /** Nothing of it is left. */
-  | { readonly type: 'retired'; readonly view: string; readonly generation: GenerationId };
+  | { readonly type: 'retired'; readonly view: string; readonly generation: GenerationId }
+  /** An operator said that its store is gone for good: its rows were not removed, and may be in copies of the store. */
+  | { readonly type: 'abandoned'; readonly view: string; readonly generation: GenerationId };
 
 /** A happening as it stands in the Log. */
 export type CatalogEvent = Happening & EventFrame;

@@ -2,7 +2,7 @@ import type { Generation, ViewStore } from '../../connectors/sink/view-store.ts'
 import { InsideoutError, isInsideoutError, toInsideoutError } from '../../core/errors.ts';
 import { fingerprint, type ViewDefinition } from '../view-definition.ts';
 import type { Catalog } from './catalog.ts';
-import { activeOf, entryOf, type GenerationEntry, generationsOf } from './catalog-state.ts';
+import { activeOf, entryOf, exists, type GenerationEntry, generationsOf } from './catalog-state.ts';
 import { canBeFed, stage } from './stage.ts';
 
 export interface FollowOptions {
@@ -132,14 +132,17 @@ class Follower {
     const { name } = view.shape;
     const generation = await store.open(view.shape, entry.generation);
     // Opening creates: one that was retired at this moment must not be left behind.
-    const now = entryOf(await catalog.refresh(), name, entry.generation)?.state;
-    if (now === 'retired' || now === 'retiring') {
+    const now = entryOf(await catalog.refresh(), name, entry.generation);
+    if (now && goes(now)) {
       await store.drop(name, entry.generation);
       throw new InsideoutError('VIEW_FENCED', `Generation ${entry.generation} of "${name}" was retired.`, {
         hint: 'Nothing needs to be done.',
       });
     }
-    if (entry.reason === 'first' && now === 'building') await this.#showFirst(entry);
+    if (entry.reason === 'first' && now?.state === 'building') await this.#showFirst(entry);
+    // The store was lost with its pointer, and another one took its place.
+    if (now?.state === 'active' && (await store.active(name)) === null)
+      await store.promote([{ view: view.shape, from: null, to: entry.generation }]);
     return generation;
   }
 
@@ -158,11 +161,11 @@ class Follower {
 
   #ended(entry: GenerationEntry, error: unknown): void {
     const { catalog, failed } = this.#options;
-    const now = entryOf(catalog.state, entry.view, entry.generation)?.state;
-    if (now === 'retiring' || now === 'retired') return;
+    const now = entryOf(catalog.state, entry.view, entry.generation);
+    if (now && goes(now)) return;
     const active = activeOf(catalog.state, entry.view);
     // Where readers have none yet, this one was to be theirs: without it the view stands still.
-    if (active && now !== 'active' && failed) {
+    if (active && now?.state !== 'active' && failed) {
       this.#failed.add(entry.generation);
       failed(entry, toInsideoutError(error));
       return;
@@ -182,6 +185,9 @@ class Follower {
       changed(canBeFed(view, catalog.state) ? unknownGeneration(name) : waitsForUpstream(view));
   }
 }
+
+/** Nobody writes to it any more. */
+const goes = (entry: GenerationEntry): boolean => entry.state === 'retiring' || !exists(entry);
 
 const otherDefinition = (view: string, generation: number): InsideoutError =>
   new InsideoutError(

@@ -1,7 +1,7 @@
 import type { GenerationId } from '../../core/view.ts';
 import { closureOf } from '../dependencies.ts';
 import { fingerprint, type ViewDefinition } from '../view-definition.ts';
-import { activeOf, buildingOf, type CatalogState, generationsOf } from './catalog-state.ts';
+import { activeOf, buildingOf, type CatalogState, exists, generationsOf } from './catalog-state.ts';
 
 /**
  * How a view of the config stands to what runs: `changed` when its generation was made by another definition,
@@ -71,7 +71,10 @@ export function planViews(
 function standingOf(view: ViewDefinition, state: CatalogState, shown: GenerationId | null): Standing {
   const { name } = view.shape;
   const active = activeOf(state, name);
-  if (shown !== null && !state.generations.some((g) => g.view === name && g.generation === shown))
+  if (
+    shown !== null &&
+    !state.generations.some((g) => g.view === name && g.generation === shown && exists(g))
+  )
     return 'unknown';
   if (!active) return 'new';
   return active.fingerprint === fingerprint(view) ? 'unchanged' : 'changed';

@@ -4,7 +4,7 @@ import type { GenerationId } from '../../core/view.ts';
 import type { Log } from '../../log/log.ts';
 import { deadLetterTopic } from '../apply/dead-letters.ts';
 import type { Catalog } from './catalog.ts';
-import { activeOf, type CatalogState, entryOf, type GenerationEntry } from './catalog-state.ts';
+import { activeOf, type CatalogState, entryOf, exists, type GenerationEntry } from './catalog-state.ts';
 import type { StoreOf } from './progress.ts';
 
 export interface RetireOptions {
@@ -12,15 +12,17 @@ export interface RetireOptions {
   readonly log: Log;
   readonly store: StoreOf;
   readonly signal: AbortSignal;
+  /** Their stores are gone for good, as an operator says: nothing is removed there, and they are `abandoned`. */
+  readonly storeGone?: boolean;
 }
 
 /** A reader believes a pointer for a moment after it moved, and finishes what it reads. */
 const readersLeaveMs = 1_000;
 
 /**
- * Removes generations that readers do not see: first it is written down, so that nobody writes to them any more,
- * then their rows are removed without blocking the store, then their view topics. Interrupted, it is gone on with
- * by the next call. Errors: `CATALOG_CONFLICT` for one that is active, or that feeds one which stays.
+ * Removes generations: first it is written down, so that nobody writes to them any more, then readers lose what they
+ * see of them, then their rows are removed without blocking the store, then their view topics. Interrupted, it is
+ * gone on with by the next call. Errors: `CATALOG_CONFLICT` for one that feeds another which stays.
  */
 export async function retire(entries: readonly GenerationEntry[], options: RetireOptions): Promise<void> {
   const { catalog } = options;
@@ -39,24 +41,41 @@ export async function retire(entries: readonly GenerationEntry[], options: Retir
 }
 
 async function retireOne(entry: GenerationEntry, options: RetireOptions): Promise<void> {
-  const { catalog, log, store, signal } = options;
+  const { catalog, log, storeGone = false } = options;
   const { view, generation, output } = entry;
+  // Nothing is begun where the store does not answer.
+  if (!storeGone) await (await options.store(entry.store)).active(view);
   if (entryOf(catalog.state, view, generation)?.state !== 'retiring')
-    await catalog.record({ type: 'retiring', view, generation });
-  const left = readersLeaveMs - (Date.now() - (entry.replacedAt ?? 0));
-  if (left > 0) await wait(left, undefined, { signal });
-  const opened = await store(entry.store);
-  // A view that went to another store is still shown where it was before.
-  const shown = activeOf(catalog.state, view);
-  if (shown && shown.store !== entry.store) await opened.withdraw(view, generation);
-  await opened.drop(view, generation);
+    await catalog.record({
+      type: 'retiring',
+      view,
+      generation,
+      ...(entry.state === 'active' ? { forced: true } : {}),
+    });
+  if (!storeGone) await removeRows(entry, options);
   if (output) await log.deleteTopics([output, deadLetterTopic(output)]);
-  await catalog.record({ type: 'retired', view, generation });
+  await catalog.record({ type: storeGone ? 'abandoned' : 'retired', view, generation });
+}
+
+async function removeRows(
+  { view, generation, store: name, replacedAt }: GenerationEntry,
+  { catalog, store, signal }: RetireOptions,
+): Promise<void> {
+  const opened = await store(name);
+  let leftAt = replacedAt ?? 0;
+  // A view that went to another store is still shown where it was before, and so is one that nobody replaced.
+  if (activeOf(catalog.state, view)?.store !== name && (await opened.active(view)) === generation) {
+    await opened.withdraw(view, generation);
+    leftAt = Date.now();
+  }
+  const left = readersLeaveMs - (Date.now() - leftAt);
+  if (left > 0) await wait(left, undefined, { signal });
+  await opened.drop(view, generation);
 }
 
 /** Generations that are fed by this one and still exist. */
 const readersOf = (state: CatalogState, entry: GenerationEntry): GenerationEntry[] =>
-  state.generations.filter((g) => entry.output !== null && g.input === entry.output && g.state !== 'retired');
+  state.generations.filter((g) => entry.output !== null && g.input === entry.output && exists(g));
 
 /**
  * Generations whose time of grace is over, or whose removal was interrupted; without those that feed one which
@@ -75,7 +94,21 @@ export function due(state: CatalogState, graceMs: number, now = Date.now()): Gen
   }
 }
 
-/** A generation in a store, or a view topic in the Log, that the catalog knows nothing of, or knows as retired. */
+/** Abandoned generations whose stores are there after all, and still have them. */
+export async function cameBack(state: CatalogState, store: StoreOf): Promise<GenerationEntry[]> {
+  const found: GenerationEntry[] = [];
+  for (const entry of state.generations.filter((g) => g.state === 'abandoned')) {
+    const listed = async () => (await store(entry.store)).generations(entry.view);
+    // A store that does not answer is gone, as it was said.
+    if ((await listed().catch((): number[] => [])).includes(entry.generation)) found.push(entry);
+  }
+  return found;
+}
+
+/**
+ * A generation in a store, or a view topic in the Log, that the catalog knows nothing of, or knows as retired or
+ * abandoned.
+ */
 export interface Orphan {
   readonly kind: 'generation' | 'topic';
   readonly store: string | null;
@@ -84,7 +117,10 @@ export interface Orphan {
   readonly topic: string | null;
 }
 
-/** Looks for what a crash, or another Log, left behind. The generation that readers see is never among them. */
+/**
+ * Looks for what a crash, or another Log, left behind. What readers see is among them only where it was abandoned
+ * with its store, which came back.
+ */
 export async function findOrphans(options: {
   state: CatalogState;
   log: Log;
@@ -96,14 +132,14 @@ export async function findOrphans(options: {
   const { state, log, namespace, places, store } = options;
   const lives = (view: string, id: GenerationId) => {
     const entry = entryOf(state, view, id);
-    return entry !== null && entry.state !== 'retired';
+    return entry !== null && exists(entry);
   };
   const orphans: Orphan[] = [];
   for (const { view, store: name } of places) {
     const opened = await store(name);
     const active = await opened.active(view);
     for (const generation of await opened.generations(view))
-      if (generation !== active && !lives(view, generation))
+      if (!lives(view, generation) && (generation !== active || abandonedIn(state, name, view, generation)))
         orphans.push({ kind: 'generation', store: name, view, generation, topic: null });
   }
   const pattern = new RegExp(`^${namespace}\\.view\\.([a-z_][a-z0-9_]*)\\.g(\\d+)(\\.dlq)?$`);
@@ -115,8 +151,21 @@ export async function findOrphans(options: {
   return orphans;
 }
 
-/** Removes an orphan. */
-export async function removeOrphan(orphan: Orphan, log: Log, store: StoreOf): Promise<void> {
-  if (orphan.topic !== null) await log.deleteTopics([orphan.topic]);
-  else await (await store(orphan.store!)).drop(orphan.view, orphan.generation);
+/** Removes an orphan; of one that was abandoned it is written down that nothing is left. */
+export async function removeOrphan(orphan: Orphan, options: RetireOptions): Promise<void> {
+  const { view, generation, store, topic } = orphan;
+  if (topic !== null) return options.log.deleteTopics([topic]);
+  const abandoned = abandonedIn(options.catalog.state, store!, view, generation);
+  if (abandoned) await retire([abandoned], options);
+  else await (await options.store(store!)).drop(view, generation);
+}
+
+function abandonedIn(
+  state: CatalogState,
+  store: string,
+  view: string,
+  generation: GenerationId,
+): GenerationEntry | null {
+  const entry = entryOf(state, view, generation);
+  return entry?.state === 'abandoned' && entry.store === store ? entry : null;
 }

@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import { checkConfig } from '../../daemon/config/check.ts';
 import { Management } from '../../daemon/management.ts';
+import { lost, removed, unseen } from '../../daemon/retiring.ts';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { GenerationEntry } from '../../materializer/generations/catalog-state.ts';
 import { retire } from '../../materializer/generations/retire.ts';
@@ -27,8 +28,10 @@ async function place() {
     await management?.close();
     rmSync(folder, { recursive: true });
   });
-  return async (views: object[]) => {
+  return async (views: object[], lose: string[] = []) => {
     await management?.close();
+    for (const name of lose)
+      for (const end of ['', '-wal', '-shm']) rmSync(join(folder, name + end), { force: true });
     const config = checkConfig(
       {
         log: { kind: 'embedded', path: join(folder, 'log.db') },
@@ -98,4 +101,53 @@ test('a view that went to another store is shown in the former one until it is r
   await retire(former, { catalog, log, store: stores.get, signal });
   expect([await local.active('card'), await second.active('card')]).toEqual([null, 2]);
   expect(await local.generations('card')).toEqual([]);
+});
+
+test('of a view that went to another store, what was lost with the former one is given up, whatever was begun there', async () => {
+  const at = await place();
+  const before = await at([card]);
+  await rebuild(before, 'card');
+  await build(before, 'card');
+  const moves = [{ view: 'card', from: 1, to: 2 }];
+  await before.catalog.record({ type: 'promoting', kind: 'promote', moves, gate: [], forced: false });
+  const wish = { view: 'card', generation: null };
+  await expect(lost(before, wish)).rejects.toMatchObject({ message: expect.stringContaining('is not gone') });
+  const still = await at([card], ['local.db']);
+  await expect(lost(still, wish)).rejects.toMatchObject({
+    message: expect.stringContaining('The config has'),
+  });
+  const management = await at([{ ...card, store: 'second' }]);
+  const entries = await lost(management, wish);
+  expect(named(entries)).toEqual(['card g1', 'card g2']);
+  const { catalog, log, stores } = management;
+  const parts = { catalog, log, store: stores.get, signal };
+  await retire(entries, { ...parts, storeGone: true });
+  expect(catalog.state.generations.map((g) => g.state)).toEqual(['abandoned', 'abandoned']);
+  await expect(lost(management, { view: 'card', generation: 1 })).rejects.toMatchObject({ code: 'USAGE' });
+});
+
+test('a view that is not in the config any more goes with all its generations, once what it feeds is gone', async () => {
+  const at = await place();
+  const before = await at([card, open]);
+  for (const _ of [1, 2]) await rebuild(before, 'card');
+  await build(before, 'card');
+  const wish = (view: string) => ({ view, generation: null });
+  expect(() => removed(before, wish('card'))).toThrow('The config has the view "card"');
+  const management = await at([]);
+  const { catalog, log, stores } = management;
+  const parts = { catalog, log, store: stores.get, signal };
+  expect(() => unseen(management, { view: 'card', generation: 2 })).toThrow(
+    'Readers see generation 2 of "card"',
+  );
+  await expect(retire(removed(management, wish('card')), parts)).rejects.toMatchObject({
+    code: 'CATALOG_CONFLICT',
+    hint: 'Retire or rebuild "open" first.',
+  });
+  for (const view of ['open', 'card']) await retire(removed(management, wish(view)), parts);
+  expect(new Set(catalog.state.generations.map((g) => g.state))).toEqual(new Set(['retired']));
+  const store = await stores.get('local');
+  for (const view of ['open', 'card']) {
+    expect(await store.active(view)).toBeNull();
+    expect(await store.generations(view)).toEqual([]);
+  }
 });

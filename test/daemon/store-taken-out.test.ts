@@ -7,6 +7,8 @@ test('a store that was taken out of the config while generations are in it is to
   await expect(openStore(config, 'local')).rejects.toMatchObject({
     code: 'USAGE',
     message: expect.stringContaining('"local"'),
-    hint: expect.stringMatching(/Put it back into `stores`, with the views/),
+    hint: expect.stringMatching(
+      /Put it back into `stores`.*retire <view> --force.*retire <view> --store-gone/,
+    ),
   });
 });

@@ -233,7 +233,7 @@ test('what a crash left is found, and removed when asked, and nothing else', asy
   expect(await p.labels(1)).toHaveLength(10);
   // What readers see cannot be removed, orphan or not.
   expect(await p.ask('old', 'retire', 'card', '1')).toMatchObject({
-    code: 1,
-    answer: { error: { code: 'CATALOG_CONFLICT' } },
+    code: 2,
+    answer: { error: { code: 'USAGE' } },
   });
 });

@@ -70,6 +70,23 @@ test('what is being retired is neither promoted nor retired again', () => {
   expect(generationsOf(fold(state, event(retired('v', 2))), 'v')).toHaveLength(1);
 });
 
+test('what readers see is retired by force only, and what was abandoned exists no more, until it is retired after all', () => {
+  const state = after(first('v'), promoted([['v', null, 1]], 'first'));
+  const abandoned: Happening = { type: 'abandoned', view: 'v', generation: 1 };
+  expect(refusal(state, event(abandoned))).toContain('active');
+  const going = fold(state, event({ ...retiring('v', 1), forced: true } as Happening));
+  expect(activeOf(going, 'v')).toBeNull();
+  const gone = fold(going, event(abandoned, 2_000));
+  expect(entryOf(gone, 'v', 1)).toMatchObject({ state: 'abandoned', abandoned: { at: 2_000, by: 'test' } });
+  expect(generationsOf(gone, 'v')).toEqual([]);
+  expect(nextGeneration(gone, 'v')).toBe(2);
+  expect(refusal(gone, event(promoted([['v', null, 1]])))).toContain('abandoned');
+  expect(refusal(gone, event(abandoned))).toContain('already');
+  const back = [retiring('v', 1), retired('v', 1)].map((h) => event(h)).reduce(fold, gone);
+  expect(entryOf(back, 'v', 1)).toMatchObject({ state: 'retired', abandoned: null });
+  expect(refusal(back, event(abandoned))).toContain('already');
+});
+
 test('the first generation is shown once, whoever says so', () => {
   const state = after(first('v'), promoted([['v', null, 1]], 'first'));
   expect(refusal(state, event(promoted([['v', null, 1]], 'first')))).toContain('active already');
