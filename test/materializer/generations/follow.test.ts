@@ -87,3 +87,17 @@ test('a generation that was built, and is not seen by readers, fails beside the 
   stop.abort();
   expect(await ended).toBeNull();
 });
+
+test('what readers saw is shown to them again when another store took the place of one that was lost', async () => {
+  const { follow, store, stop, catalog } = await place();
+  const view = customerCard.shape;
+  const generations = stage({ views: [customerCard], state: catalog.state, namespace, taken: () => 0 });
+  await catalog.record({ type: 'staged', epoch: 1, reason: 'first', generations });
+  const moves = [{ view: view.name, from: null, to: 1 }];
+  await catalog.record({ type: 'promoted', kind: 'first', moves, gate: [], forced: false });
+  await follow(async (_entry, open) => {
+    await open();
+    stop.abort();
+  });
+  expect(await store.active(view.name)).toBe(1);
+});
