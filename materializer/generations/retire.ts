@@ -1,10 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { InsideoutError } from '../../core/errors.ts';
+import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
 import type { GenerationId } from '../../core/view.ts';
 import type { Log } from '../../log/log.ts';
 import { deadLetterTopic } from '../apply/dead-letters.ts';
 import type { Catalog } from './catalog.ts';
 import { activeOf, type CatalogState, entryOf, exists, type GenerationEntry } from './catalog-state.ts';
+import type { Happening } from './events.ts';
 import type { StoreOf } from './progress.ts';
 
 export interface RetireOptions {
@@ -22,7 +23,8 @@ const readersLeaveMs = 1_000;
 /**
  * Removes generations: first it is written down, so that nobody writes to them any more, then readers lose what they
  * see of them, then their rows are removed without blocking the store, then their view topics. Interrupted, it is
- * gone on with by the next call. Errors: `CATALOG_CONFLICT` for one that feeds another which stays.
+ * gone on with by the next call; several may do it at once, as a command and the janitor of a daemon. Errors:
+ * `CATALOG_CONFLICT` for one that feeds another which stays.
  */
 export async function retire(entries: readonly GenerationEntry[], options: RetireOptions): Promise<void> {
   const { catalog } = options;
@@ -45,16 +47,11 @@ async function retireOne(entry: GenerationEntry, options: RetireOptions): Promis
   const { view, generation, output } = entry;
   // Nothing is begun where the store does not answer.
   if (!storeGone) await (await options.store(entry.store)).active(view);
-  if (entryOf(catalog.state, view, generation)?.state !== 'retiring')
-    await catalog.record({
-      type: 'retiring',
-      view,
-      generation,
-      ...(entry.state === 'active' ? { forced: true } : {}),
-    });
+  const forced = entry.state === 'active' ? { forced: true } : {};
+  await writeDown({ type: 'retiring', view, generation, ...forced }, catalog);
   if (!storeGone) await removeRows(entry, options);
   if (output) await log.deleteTopics([output, deadLetterTopic(output)]);
-  await catalog.record({ type: storeGone ? 'abandoned' : 'retired', view, generation });
+  await writeDown({ type: storeGone ? 'abandoned' : 'retired', view, generation }, catalog);
 }
 
 async function removeRows(
@@ -71,6 +68,19 @@ async function removeRows(
   const left = readersLeaveMs - (Date.now() - leftAt);
   if (left > 0) await wait(left, undefined, { signal });
   await opened.drop(view, generation);
+}
+
+type Step = Extract<Happening, { readonly type: 'retiring' | 'retired' | 'abandoned' }>;
+
+/** Another process that removes the same generation may have been faster: then it is written down already. */
+async function writeDown(step: Step, catalog: Catalog): Promise<void> {
+  try {
+    await catalog.record(step);
+  } catch (error) {
+    const state = entryOf(catalog.state, step.view, step.generation)?.state;
+    if (!isInsideoutError(error, 'CATALOG_CONFLICT') || (state !== step.type && state !== 'retired'))
+      throw error;
+  }
 }
 
 /** Generations that are fed by this one and still exist. */
