@@ -1,3 +1,4 @@
+import { generationGone } from '../connectors/sink/store-errors.ts';
 import type { ViewStore } from '../connectors/sink/view-store.ts';
 import { EffectMarks } from '../materializer/apply/effect-marks.ts';
 import { runEffects } from '../materializer/apply/effects.ts';
@@ -30,10 +31,12 @@ export function effectsUnit(
           view,
           catalog,
           signal,
-          run: async (entry, stop) =>
-            runEffects({
+          run: async (entry, stop) => {
+            const generation = await opened.find(entry.shape, entry.generation);
+            if (!generation) throw generationGone(entry.view, entry.generation);
+            return runEffects({
               view,
-              generation: await opened.open(entry.shape, entry.generation),
+              generation,
               input: entry.input,
               log,
               marks: new EffectMarks(log, config.namespace, view.shape.name),
@@ -43,7 +46,8 @@ export function effectsUnit(
                 retrying: (error) => health.retrying(unit, error.message),
                 recovered: () => health.retrying(unit, null),
               },
-            }),
+            });
+          },
         });
       } finally {
         await store?.close();

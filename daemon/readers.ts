@@ -1,3 +1,4 @@
+import { generationGone } from '../connectors/sink/store-errors.ts';
 import type { Generation } from '../connectors/sink/view-store.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Log } from '../log/log.ts';
@@ -143,7 +144,9 @@ class Waiting {
       at = state.generations.find((g) => g.output === input);
       if (!at) return hops;
       const store = await this.#stores.get(at.store);
-      hops.unshift({ generation: await store.open(at.shape, at.generation), input: at.input });
+      const feeding = await store.find(at.shape, at.generation);
+      if (!feeding) throw generationGone(at.view, at.generation);
+      hops.unshift({ generation: feeding, input: at.input });
     }
   }
 }

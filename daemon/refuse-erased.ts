@@ -24,8 +24,8 @@ export async function refuseErased(
     const guard = new ErasureGuard(() => journal.state, hasher);
     for (const entry of entries) {
       const store = await stores.get(entry.store);
-      if (!(await store.generations(entry.view)).includes(entry.generation)) continue;
-      const generation = await store.open(entry.shape, entry.generation);
+      const generation = await store.find(entry.shape, entry.generation);
+      if (!generation) continue;
       const erased = new ErasedKeys(guard, entry.origin, entry.shape);
       const checkpoint = await generation.checkpoint();
       if (!erased.mayBeBack(checkpoint, entry.input)) continue;

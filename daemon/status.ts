@@ -178,8 +178,9 @@ async function readView(
   try {
     store = await openStore(config, view.store);
     const generation = await store.active(view.shape.name);
-    if (generation === null) return { ...base, generation, lag: null, error: null };
-    const checkpoint = await (await store.open(view.shape, generation)).checkpoint();
+    const found = generation === null ? null : await store.find(view.shape, generation);
+    if (!found) return { ...base, generation: null, lag: null, error: null };
+    const checkpoint = await found.checkpoint();
     const topics = inputsOf(view, checkpoint);
     const lag = known && (await lagOf(topics, checkpoint, known.log));
     return { ...base, generation, lag, ...(await lettersOf(name, topics, known)), error: null };

@@ -31,6 +31,9 @@ export const concerned = (catalog: Catalog, topics: ReadonlySet<string>): Genera
 export const abandonedOf = (catalog: Catalog, topics: ReadonlySet<string>): GenerationEntry[] =>
   catalog.state.generations.filter((g) => g.state === 'abandoned' && topics.has(g.origin.topic));
 
+const removed = ({ view, generation }: GenerationEntry): string =>
+  `Is being removed; should that have been interrupted: \`insideout retire ${view} ${generation}\` goes on with it.`;
+
 /**
  * Follows generations until all have applied what lies before the ends. One that another view feeds must pass the
  * end that its input had when its upstream had passed: so each is asked behind the one that feeds it.
@@ -54,6 +57,10 @@ export class AppliedWatch {
     for (const entry of inFeedingOrder(concerned(catalog, this.#topics))) {
       const name = `${entry.view} g${entry.generation}`;
       if (this.#done.has(name)) continue;
+      if (entry.state === 'retiring') {
+        behind.push({ entry, reason: removed(entry) });
+        continue;
+      }
       const targets = await this.#targetsOf(entry);
       if (!targets) {
         behind.push({ entry, reason: 'Waits for the view that feeds it.' });

@@ -27,6 +27,7 @@ import { type RowsLeft, tablePlaces } from './table-places.ts';
 import { type KnownValues, targetOf } from './target.ts';
 import { recoverTopicDeletes } from './topic-deletes.ts';
 import { requestPlaces, waitsForRetention } from './topic-places.ts';
+import { undisturbed } from './undisturbed.ts';
 
 export interface FinishParts extends LookParts {
   readonly journal: Journal;
@@ -78,7 +79,7 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   const seenNow = (id: string) => journal.state.erasures.get(id)!.valuesSeen;
   const seenBefore = new Map(ids.map((id) => [id, seenNow(id)]));
   for (let look = 1; open().length > 0; look++) {
-    const places = await lookOnce(open(), { ...parts, bury: look > 1 });
+    const places = await undisturbed(parts.catalog, () => lookOnce(open(), { ...parts, bury: look > 1 }));
     if (!places) break;
     // What was seen before this began, perhaps of values that are not known here, is not taken back.
     for (const [id, list] of places)

@@ -119,11 +119,11 @@ export async function lookEverywhere(
       say(name, orphaned);
       continue;
     }
-    if (!(await store.generations(entry.view)).includes(entry.generation)) {
-      if (wasThere(entry, parts.catalog.state)) say(name, missing);
-      continue;
-    }
-    put(await lookAtGeneration(await store.open(entry.shape, entry.generation), entry, { tracer, signal }));
+    const generation = await store.find(entry.shape, entry.generation);
+    if (generation) put(await lookAtGeneration(generation, entry, { tracer, signal }));
+    else if ((await store.generations(entry.view)).includes(entry.generation))
+      for (const list of places.values()) list.push(pending('generation', name));
+    else if (wasThere(entry, await parts.catalog.refresh())) say(name, missing);
   }
   for (const entry of abandoned) say(generationName(entry.store, entry.view, entry.generation), lost(entry));
   for (const name of stores) {

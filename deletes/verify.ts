@@ -6,6 +6,7 @@ import { type LookParts, lookEverywhere } from './look.ts';
 import { type Place, remembered } from './place.ts';
 import { keyPlaces } from './shredding-place.ts';
 import { targetOf } from './target.ts';
+import { undisturbed } from './undisturbed.ts';
 
 export interface Verification {
   readonly erasure: string;
@@ -46,7 +47,7 @@ export async function verifyErasures(
     ...parts.kept.missing,
   ];
   const targets = erasures.map((erasure) => targetOf(erasure));
-  const found = await lookEverywhere(targets, parts);
+  const found = await undisturbed(parts.catalog, () => lookEverywhere(targets, parts));
   const keys = keyPlaces(erasures, parts.shred);
   return erasures.map((erasure) => {
     const { id, phase, lifted } = erasure;

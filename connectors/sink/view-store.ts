@@ -14,6 +14,12 @@ export interface ViewStore {
   /** The generation, created empty if it does not exist. `VIEW_SHAPE` if it exists with other columns, key or ttl. */
   open(view: ViewShape, id: GenerationId): Promise<Generation>;
 
+  /**
+   * The generation to read from: null when it does not exist, or is being created or dropped. Changes nothing, so that
+   * whoever only looks does not bring back what is being removed. `VIEW_SHAPE` as for `open`.
+   */
+  find(view: ViewShape, id: GenerationId): Promise<Generation | null>;
+
   /** Ids of the view's generations in this store, ascending. */
   generations(view: string): Promise<GenerationId[]>;
 

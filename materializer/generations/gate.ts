@@ -81,7 +81,7 @@ async function blueOf(green: GenerationEntry, { catalog, store }: GateOptions): 
   const id = await opened.active(green.view);
   const entry = id === null ? null : entryOf(catalog.state, green.view, id);
   // One that this catalog does not know was built from other offsets, and cannot be compared with.
-  return { id, entry, generation: entry && id !== null ? await opened.open(entry.shape, id) : null };
+  return { id, entry, generation: entry && id !== null ? await opened.find(entry.shape, id) : null };
 }
 
 interface Behind {
@@ -192,7 +192,8 @@ async function judge(
     sameKey(blue.entry, entry) &&
     missing.length === 0
   ) {
-    const green = await (await options.store(entry.store)).open(entry.shape, entry.generation);
+    const green = await (await options.store(entry.store)).find(entry.shape, entry.generation);
+    if (!green) throw retired(entry);
     comparison = await compareGenerations(blue.generation, green, {
       columns: commonColumns(blue.entry, entry),
       ...(changed ? { settleMs: reportSettleMs } : {}),

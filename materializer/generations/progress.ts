@@ -12,7 +12,7 @@ export interface PartitionProgress {
   readonly end: Offset;
 }
 
-/** How far a generation is; `exists` is false as long as no process has opened it. */
+/** How far a generation is; `exists` is false before a process has opened it, and once it is being dropped. */
 export interface GenerationProgress {
   readonly exists: boolean;
   /** Empty while its input does not exist. */
@@ -25,18 +25,15 @@ export async function progressOf(
   log: Log,
   store: StoreOf,
 ): Promise<GenerationProgress> {
-  const opened = await store(entry.store);
-  const exists = (await opened.generations(entry.view)).includes(entry.generation);
-  const checkpoint = exists
-    ? await (await opened.open(entry.shape, entry.generation)).checkpoint()
-    : new Map<PartitionKey, Offset>();
+  const generation = await (await store(entry.store)).find(entry.shape, entry.generation);
+  const checkpoint = generation ? await generation.checkpoint() : new Map<PartitionKey, Offset>();
   const ranges = await log.offsets([entry.input]);
   const partitions = [...ranges].map(([key, { end }]) => ({
     partition: parsePartitionKey(key).partition,
     next: checkpoint.get(key) ?? 0,
     end,
   }));
-  return { exists, partitions: partitions.sort((a, b) => a.partition - b.partition) };
+  return { exists: generation !== null, partitions: partitions.sort((a, b) => a.partition - b.partition) };
 }
 
 /** Records that are not applied yet; null when the input does not exist. */

@@ -21,7 +21,7 @@ export class ActiveGeneration {
     this.#now = now;
   }
 
-  /** Null when the view was never built. Errors: those of the store, `VIEW_SHAPE`. */
+  /** Null when the view was never built. Errors: those of the store, `VIEW_SHAPE`, `VIEW_GENERATION_GONE`. */
   async current(): Promise<Generation | null> {
     if (this.#open && this.#now() < this.#until) return this.#open;
     this.#asking ??= this.#ask().finally(() => {
@@ -55,13 +55,15 @@ export class ActiveGeneration {
     for (;;) {
       const at = this.#now();
       const active = await this.#store.active(this.#view.name);
-      if (this.#open?.id !== active || active === null) {
-        this.#open = active === null ? null : await this.#store.open(this.#view, active);
-        // Opening makes what is not there: one that was removed in between would be read as empty.
-        if (active !== null && (await this.#store.active(this.#view.name)) !== active) continue;
+      if (this.#open?.id !== active)
+        this.#open = active === null ? null : await this.#store.find(this.#view, active);
+      if (this.#open !== null || active === null) {
+        this.#until = at + pointerMs;
+        return this.#open;
       }
-      this.#until = at + pointerMs;
-      return this.#open;
+      // It was removed in between, and the pointer is at another one.
+      if ((await this.#store.active(this.#view.name)) === active)
+        throw generationGone(this.#view.name, active);
     }
   }
 }

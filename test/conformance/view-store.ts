@@ -545,9 +545,24 @@ export function viewStoreConformance(
         code: 'STORE_REFUSED',
       });
       expect(await store.generations(view.name)).toEqual([]);
+      expect(await store.find(view, 1)).toBeNull();
+      expect(await store.generations(view.name)).toEqual([]);
       const again = await generationOf(view);
       expect(await again.count()).toBe(0);
       expect(await again.checkpoint()).toEqual(new Map());
+    });
+
+    test('a generation is found with what it holds, and none is made by looking for it', async () => {
+      const view = freshView();
+      expect(await store.find(view, 1)).toBeNull();
+      expect(await store.generations(view.name)).toEqual([]);
+      const g = await generationOf(view);
+      await g.apply(await g.claim(topic, 0), batch(0, 1, [upsert(0, 1n, 'a')]));
+      const found = (await store.find(view, 1))!;
+      expect(await found.get([1n])).toEqual({ id: 1n, name: 'a' });
+      expect(await found.checkpoint()).toEqual(await g.checkpoint());
+      const other = { ...view, columns: { id: 'bigint', name: 'int' } } as const;
+      await expect(store.find(other, 1)).rejects.toMatchObject({ code: 'VIEW_SHAPE' });
     });
 
     test('a generation that is withdrawn is shown no more, keeps its rows, and can be shown again or dropped', async () => {

@@ -27,8 +27,7 @@ const generation = {
 const catalog = { refresh: async () => {}, state: { generations: [generation] } } as unknown as Catalog;
 const storeAt = (checkpoint: Checkpoint): StoreOf =>
   (async () => ({
-    generations: async () => [3],
-    open: async () => ({ checkpoint: async () => checkpoint }),
+    find: async () => ({ checkpoint: async () => checkpoint }),
   })) as unknown as StoreOf;
 const append = (partition: number, hoursAgo: number) =>
   log.append([

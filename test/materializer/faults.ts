@@ -34,6 +34,7 @@ export function faulty(store: ViewStore, plan: Plan): ViewStore {
     return result;
   };
   return {
+    find: (view, id) => store.find(view, id),
     generations: (view) => store.generations(view),
     active: (view) => store.active(view),
     promote: (moves) => store.promote(moves),

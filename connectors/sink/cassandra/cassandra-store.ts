@@ -64,13 +64,18 @@ class CassandraStore implements ViewStore {
         [...key, shape],
       );
     }
-    return new CassandraGeneration({
-      connection: this.#connection,
-      tables: this.#tables,
-      view,
-      id,
-      now: this.#now,
-    });
+    return this.#generation(view, id);
+  }
+
+  async find(view: ViewShape, id: GenerationId): Promise<Generation | null> {
+    const found = await this.#connection.readSerial(
+      `SELECT shape, ready FROM ${this.#tables.generations} WHERE view_name = ? AND generation = ?`,
+      [view.name, BigInt(id)],
+    );
+    const known = found.first();
+    if (known?.ready !== true) return null;
+    if (known.shape !== shapeText(view)) throw wrongShape(view, id);
+    return this.#generation(view, id);
   }
 
   async generations(view: string): Promise<GenerationId[]> {
@@ -144,6 +149,16 @@ class CassandraStore implements ViewStore {
 
   close(): Promise<void> {
     return this.#connection.close();
+  }
+
+  #generation(view: ViewShape, id: GenerationId): CassandraGeneration {
+    return new CassandraGeneration({
+      connection: this.#connection,
+      tables: this.#tables,
+      view,
+      id,
+      now: this.#now,
+    });
   }
 
   /** The generation is marked. Its entry goes last: until then a crash leaves what can be found and dropped again. */

@@ -21,6 +21,11 @@ export function openMemoryStore(options: { readonly now?: () => number } = {}): 
       ofView.set(id, generation);
       return generation;
     },
+    async find(view, id) {
+      const known = generations.get(view.name)?.get(id);
+      if (known && shapeText(known.view) !== shapeText(view)) throw wrongShape(view, id);
+      return known ?? null;
+    },
     generations: async (view) => [...(generations.get(view)?.keys() ?? [])].sort((a, b) => a - b),
     active: async (view) => active.get(view) ?? null,
     async promote(moves: readonly Promotion[]) {

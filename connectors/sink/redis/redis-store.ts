@@ -65,9 +65,12 @@ class RedisStore implements ViewStore {
       await this.#finishDrop(view.name, id);
       shape = await this.#redis.run(openScript, [generations, id, wanted]);
     }
-    const layout = layoutOf(view, String(shape));
-    if (!layout) throw wrongShape(view, id);
-    return new RedisGeneration({ redis: this.#redis, names: this.#names, view, id, layout, now: this.#now });
+    return this.#generation(view, id, String(shape));
+  }
+
+  async find(view: ViewShape, id: GenerationId): Promise<Generation | null> {
+    const shape = await this.#redis.send('HGET', [this.#names.generations(view.name), id]);
+    return shape === null || shape === '' ? null : this.#generation(view, id, String(shape));
   }
 
   async generations(view: string): Promise<GenerationId[]> {
@@ -128,6 +131,12 @@ class RedisStore implements ViewStore {
 
   async close(): Promise<void> {
     await this.#redis.close();
+  }
+
+  #generation(view: ViewShape, id: GenerationId, shape: string): RedisGeneration {
+    const layout = layoutOf(view, shape);
+    if (!layout) throw wrongShape(view, id);
+    return new RedisGeneration({ redis: this.#redis, names: this.#names, view, id, layout, now: this.#now });
   }
 
   /** The generation is marked, so nobody writes to it; it is forgotten only when its last row is gone. */

@@ -56,17 +56,20 @@ class SqliteStore implements ViewStore {
     while (this.#guard(() => this.#shape(view.name, id)) === dropped) await this.#finishDrop(view.name, id);
     return this.#guard(() => {
       this.#db.transaction(() => this.#create(view, id)).immediate();
-      const claimed = () => this.#sweep(view, id);
-      return new SqliteGeneration({
-        db: this.#db,
-        path: this.#path,
-        view,
-        id,
-        now: this.#options.now,
-        writers: this.#writers,
-        claimed,
-      });
+      return this.#generation(view, id);
     });
+  }
+
+  async find(view: ViewShape, id: GenerationId): Promise<Generation | null> {
+    return this.#guard(() =>
+      // In one step with the look: its statements need the table.
+      this.#db.transaction(() => {
+        const shape = this.#shape(view.name, id);
+        if (shape === undefined || shape === dropped) return null;
+        if (shape !== shapeText(view)) throw wrongShape(view, id);
+        return this.#generation(view, id);
+      })(),
+    );
   }
 
   async generations(view: string): Promise<GenerationId[]> {
@@ -142,6 +145,18 @@ class SqliteStore implements ViewStore {
       rows = nextSlice(rows, took);
       await wait(Math.max(shortestPauseMs, took));
     }
+  }
+
+  #generation(view: ViewShape, id: GenerationId): SqliteGeneration {
+    return new SqliteGeneration({
+      db: this.#db,
+      path: this.#path,
+      view,
+      id,
+      now: this.#options.now,
+      writers: this.#writers,
+      claimed: () => this.#sweep(view, id),
+    });
   }
 
   #sweep(view: ViewShape, id: GenerationId): void {

@@ -107,6 +107,8 @@ test.each([
     await fill(green);
     const claim = await green.claim('t', 0);
     for (const id of [1, 2]) await killedDrop(path, id);
+    // Whoever only looks neither ends the drop nor makes it anew.
+    expect(await store.find(view, 2)).toBeNull();
     expect(await store.generations('card')).toEqual([1, 2]);
     await expect(green.apply(claim, batchOf(green, rows, rows + 1))).rejects.toMatchObject({
       code: 'VIEW_FENCED',

@@ -87,6 +87,8 @@ test.each(layouts)(
       return { generation, claim };
     };
     const { generation, claim } = await cutOff(1);
+    // Whoever only looks neither ends the drop nor makes it anew.
+    expect(await store.find(view, 1)).toBeNull();
     expect(await store.generations('card')).toEqual([1]);
     await expect(generation.apply(claim, batchOf(100_000, 100_001))).rejects.toMatchObject({
       code: 'STORE_REFUSED',
@@ -165,6 +167,7 @@ test('Cassandra: a drop that ended after any of its steps is listed, closed, and
       { prepare: true },
     );
     if (tableGone) await client.execute(`DROP TABLE ${keyspace}.${crashed.name}_g1`);
+    expect(await store.find(crashed, 1)).toBeNull();
     expect(await store.generations(crashed.name)).toEqual([1]);
     await expect(generation.claim('t', 0)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
     await expect(generation.claim('t', 1)).rejects.toMatchObject({ code: 'STORE_REFUSED' });

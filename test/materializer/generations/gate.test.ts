@@ -36,8 +36,7 @@ function busy(options: { stuck?: string } = {}) {
   const green = [entry('card', 2, { output: topic(2) }), entry('open', 2, { input: topic(2) })];
   const store = {
     active: async () => 1,
-    generations: async () => [1, 2],
-    open: async (view: { name: string }, id: number) => ({
+    find: async (view: { name: string }, id: number) => ({
       // What is asked for at the same moment: blue is ahead, and nobody is at the end.
       checkpoint: async () => {
         const { input } = [...blue, ...green].find((e) => e.view === view.name && e.generation === id)!;
@@ -81,8 +80,7 @@ test('a blue that is past the end of a restored Log does not hold up the green t
   const green = entry('card', 2, {});
   const store = {
     active: async () => 1,
-    generations: async () => [1, 2],
-    open: async (_view: unknown, id: number) => ({
+    find: async (_view: unknown, id: number) => ({
       checkpoint: async () => new Map([['shop.public.orders/0', id === 1 ? 500 : 100]]),
     }),
   } as unknown as ViewStore;

@@ -34,7 +34,12 @@ afterEach(async () => {
 const entry = () => entryOf(catalog.state, 'v', 1)!;
 const byJanitor = async () => {
   await janitor.refresh();
-  await retire([entryOf(janitor.state, 'v', 1)!], { catalog: janitor, log, store: async () => store, signal });
+  await retire([entryOf(janitor.state, 'v', 1)!], {
+    catalog: janitor,
+    log,
+    store: async () => store,
+    signal,
+  });
 };
 const byCommand = (drop: ViewStore['drop']) =>
   retire([entry()], { catalog, log, store: async () => ({ ...store, drop }), signal });
