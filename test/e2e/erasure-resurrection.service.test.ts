@@ -2,7 +2,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { expect, test } from 'vitest';
-import type { LoggedRecord } from '../support/capture.ts';
+import { type LoggedRecord, recordsOf } from '../support/capture.ts';
 import { eventually } from '../support/eventually.ts';
 import {
   type ErasureProject,
@@ -120,6 +120,34 @@ test('readers are not rolled back to a generation that has not applied an erasur
   const done = await erasing;
   expect([done.code, done.output]).toEqual([0, expect.anything()]);
   expect(filesWith(folder, valuesOf(5))).toEqual([]);
+});
+
+test('a subject that is erased while the first snapshot is read is in no view and no file', {
+  timeout: 180_000,
+}, async () => {
+  const project = await erasureProject();
+  await project.db.client.query(
+    `insert into reviews select n, null, 'somebody', n || '@example.org', 5 from generate_series(1000, 100000) n`,
+  );
+  const source = project.start(['source', 'run']);
+  const reading = () => /public\.reviews".*snapshot of a table begins/.test(source.output());
+  const read = () => /public\.reviews".*snapshot of a table is read/.test(source.output());
+  await eventually('its other tables are read', reading);
+  source.child.kill('SIGSTOP');
+  expect(read()).toBe(false);
+  const log = await project.openLog();
+  expect((await recordsOf(log, project.topic('customers'))).length).toBeGreaterThan(0);
+  await log.close();
+  const erasing = erased(project, 5);
+  await eventually('its rows are deleted', async () =>
+    (await project.ask('erasures')).answer.some((e: { phase: string }) => e.phase === 'deleted'),
+  );
+  expect(read()).toBe(false);
+  source.child.kill('SIGCONT');
+  project.start(['view', 'run']);
+  await erasing;
+  await expectGone(project, 5);
+  expect(filesWith(project.folder, valuesOf(5))).toEqual([]);
 });
 
 /** As a compaction does after delete.retention.ms: then nothing in the Log deletes the row any more. */
