@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
+import { counted } from '../core/counted.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Erasures } from '../daemon/erasures.ts';
 import { certificateHash } from '../deletes/certificate.ts';
@@ -102,7 +103,7 @@ export async function finish(
 
 function waiting(json: boolean, signal: AbortSignal): (rows: number) => Promise<void> {
   return async (rows) => {
-    if (!json) process.stderr.write(`waiting for the application to delete ${rows} rows\n`);
+    if (!json) process.stderr.write(`waiting for the application to delete ${counted(rows, 'row')}\n`);
     await pause(1_000, undefined, { signal });
   };
 }

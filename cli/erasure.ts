@@ -1,9 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { counted } from '../core/counted.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { Erasures } from '../daemon/erasures.ts';
-import { certificateHash } from '../deletes/certificate.ts';
+import { type Certificate, certificateHash } from '../deletes/certificate.ts';
 import { certificatePage } from '../deletes/certificate-page.ts';
+import type { Erasure } from '../deletes/journal.ts';
 import type { Verification } from '../deletes/verify.ts';
 import { config, globals } from './context.ts';
 import { finish, humanErasures, next, plainErasure } from './erase.ts';
@@ -52,15 +54,13 @@ export function erasureCommand(): Command {
             throw new InsideoutError('USAGE', `The erasure ${erasure.id} has no certificate yet.`, {
               hint: `Wait for a running \`insideout up\`, or run \`insideout erasure finish ${erasure.id.slice(0, 8)}\`.`,
             });
-          writeFileSync(options.html, certificatePage(erasure.certificate));
+          writePage(options.html, erasure.certificate);
         }
         report(globals(self).json, plainErasure(erasure), () =>
           [
             `${erasure.id}: ${erasure.subject} ${erasure.subjectHash}, ${erasure.phase}`,
             erasure.places.length > 0 ? placesTable(erasure.places) : 'nothing was read back yet',
-            ...(erasure.certificate
-              ? ['', JSON.stringify(erasure.certificate, null, 2)]
-              : [`not finished: ${next(erasure)}`]),
+            ...certificateLines(erasure, options.html),
           ].join('\n'),
         );
       });
@@ -127,6 +127,24 @@ export function erasureCommand(): Command {
   return command;
 }
 
+function writePage(file: string, certificate: Certificate): void {
+  try {
+    writeFileSync(file, certificatePage(certificate));
+  } catch (error) {
+    throw new InsideoutError('USAGE', `The file ${file} cannot be written.`, {
+      hint: 'Give --html a file in a folder that exists and can be written to.',
+      cause: error,
+    });
+  }
+}
+
+function certificateLines(erasure: Erasure, page: string | undefined): string[] {
+  const { certificate } = erasure;
+  if (!certificate) return [`not finished: ${next(erasure)}`];
+  if (page !== undefined) return [`certificate ${certificate.body.number} is written to ${page}`];
+  return ['', JSON.stringify(certificate, null, 2)];
+}
+
 /** Kept elsewhere, it shows later that the chain was not cut off at its end. */
 function headLine({ journal }: Erasures): string {
   const last = journal.state.chain.at(-1);
@@ -137,9 +155,8 @@ function headLine({ journal }: Erasures): string {
 
 /** The same for all of them. */
 function chainLines({ chain }: Verification, { journal }: Erasures): string {
-  const { length } = journal.state.chain;
   return chain.length === 0
-    ? `ok    the chain of ${length} certificate${length === 1 ? '' : 's'} is whole`
+    ? `ok    the chain of ${counted(journal.state.chain.length, 'certificate')} is whole`
     : chain.map((problem) => `FAIL  ${problem}`).join('\n');
 }
 

@@ -3,7 +3,7 @@ import type { Finding } from '../connectors/source/source.ts';
 import { InsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
 import { sourceEraser } from '../daemon/wiring.ts';
-import { suggestSubject } from '../deletes/suggest.ts';
+import { rootsOf, type SuggestedSubject, suggestSubject } from '../deletes/suggest.ts';
 import { chosenSource, config, globals } from './context.ts';
 import { findingLine } from './finding-line.ts';
 import { exit, report } from './output.ts';
@@ -13,26 +13,31 @@ export function subjectsCommand(): Command {
   command
     .command('suggest')
     .description('propose a subject from the foreign keys of a source')
-    .argument('<table>', 'the own table of the subject: schema.table, or schema.table.column')
+    .argument(
+      '[table]',
+      'the own table of the subject: schema.table, or schema.table.column (default: one after the other those that others refer to, and that refer to none)',
+    )
     .option('--source <source>', 'source of the config (default: the only one)')
-    .action(async (table: string, options: { source?: string }, self: Command) => {
+    .action(async (table: string | undefined, options: { source?: string }, self: Command) => {
       const loaded = await config(self);
       const source = chosenSource(loaded, options.source, 'Give --source, one of');
-      if (!/^[^.]+\.[^.]/.test(table))
+      if (table !== undefined && !/^[^.]+\.[^.]/.test(table))
         throw new InsideoutError('USAGE', `${table} is no table with its schema.`, {
           hint: 'Give it as schema.table, such as public.customers, or as schema.table.column.',
         });
       const eraser = sourceEraser(loaded, source);
       try {
-        const { is, leftOut } = suggestSubject(table, await eraser.foreignKeys());
-        report(globals(self).json, { source, is, leftOut }, () =>
-          [
-            `subjects: { ${table.split('.')[1]?.replace(/s$/, '')}: {`,
-            `  source: '${source}',`,
-            `  is: [${is.map((line) => `\n    '${line}',`).join('')}\n  ],`,
-            '} }',
-            ...leftOut.map((line) => `left out: ${line}`),
-          ].join('\n'),
+        const foreignKeys = await eraser.foreignKeys();
+        const proposals = (table === undefined ? rootsOf(foreignKeys) : [table]).map((own) => ({
+          source,
+          ...suggestSubject(own, foreignKeys),
+        }));
+        if (proposals.length === 0)
+          throw new InsideoutError('USAGE', 'No foreign key tells which tables are those of subjects.', {
+            hint: 'Give the own table of the subject, such as public.customers.',
+          });
+        report(globals(self).json, table === undefined ? proposals : proposals[0], () =>
+          proposals.map(proposalText).join('\n\n'),
         );
       } finally {
         await eraser.close();
@@ -52,6 +57,17 @@ export function subjectsCommand(): Command {
       if (findings.some((f) => f.severity === 'error')) process.exitCode = exit.operator;
     });
   return command;
+}
+
+/** As it can be put into the config. */
+function proposalText({ source, is, leftOut }: SuggestedSubject & { readonly source: string }): string {
+  return [
+    `subjects: { ${is[0]?.split('.')[1]?.replace(/s$/, '')}: {`,
+    `  source: '${source}',`,
+    `  is: [${is.map((line) => `\n    '${line}',`).join('')}\n  ],`,
+    '} }',
+    ...leftOut.map((line) => `left out: ${line}`),
+  ].join('\n');
 }
 
 /** What the sources say to the subjects of the config. */

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { counted } from '../core/counted.ts';
 import { type Checkpoint, type Offset, type PartitionKey, parsePartitionKey } from '../core/position.ts';
 import { endsOf } from '../log/ends.ts';
 import type { Log } from '../log/log.ts';
@@ -115,6 +116,6 @@ export class AppliedWatch {
         : followed
           ? ''
           : `; the config has no view ${entry.view}: put it back and run it, or remove what it holds with \`insideout retire ${entry.view} --force\``;
-    return `${left} records before the deletes${mend}.`;
+    return `${counted(left, 'record')} before the deletes${mend}.`;
   }
 }

@@ -1,3 +1,4 @@
+import { counted } from '../core/counted.ts';
 import type { Log } from '../log/log.ts';
 import { deadLetterTopic } from '../materializer/apply/dead-letters.ts';
 import type { Catalog } from '../materializer/generations/catalog.ts';
@@ -200,7 +201,8 @@ function verdict(of: {
   files: readonly string[];
   remaining: string | null;
 }): { state: PlaceState; reason: string } {
-  if (of.traces > 0) return { state: 'applied', reason: `${of.traces} values are still in the files.` };
+  if (of.traces > 0)
+    return { state: 'applied', reason: `Searched byte by byte: ${counted(of.traces, 'value')} still there.` };
   if (of.named > 0) return { state: 'unverifiable', reason: `Of the Log, ${tombstonesRemain}` };
   if (of.remaining !== null) return { state: 'unverifiable', reason: of.remaining };
   if (of.files.length === 0)
@@ -210,7 +212,10 @@ function verdict(of: {
         state: 'unverifiable',
         reason: 'Deleted bytes are overwritten, but no value is known any more to search the files for.',
       }
-    : { state: 'verified', reason: `Searched byte by byte for ${of.telling.length} values: not there.` };
+    : {
+        state: 'verified',
+        reason: `Searched byte by byte for ${counted(of.telling.length, 'value')}: not there.`,
+      };
 }
 
 const pending = (kind: Place['kind'], name: string): Place =>

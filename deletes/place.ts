@@ -1,7 +1,7 @@
 /**
  * What is known of a place that may hold an erased subject:
  * - `pending`: the delete has not got there;
- * - `applied`: it has, at this offset or commit, and was not read back yet;
+ * - `applied`: it has, but reading back found a trace, which the reason tells;
  * - `verified`: it was read back, and nothing of the subject is there;
  * - `unverifiable`: it cannot be read back from here; the reason says why and what to do.
  */

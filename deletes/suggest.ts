@@ -35,6 +35,24 @@ export function suggestSubject(root: string, foreignKeys: readonly ForeignKey[])
   return { is, leftOut };
 }
 
+/**
+ * Tables that may be a subject's own: others refer to them, and they to none that does not refer back to them. In
+ * the order of their names.
+ */
+export function rootsOf(foreignKeys: readonly ForeignKey[]): string[] {
+  const referred = new Set(
+    foreignKeys.filter((f) => f.table !== f.references.table).map((f) => f.references.table),
+  );
+  return [...referred]
+    .filter((table) =>
+      foreignKeys.every(
+        ({ table: from, references: { table: to } }) =>
+          from !== table || to === table || refersTo(to, table, foreignKeys),
+      ),
+    )
+    .sort();
+}
+
 function rootOf(root: string, foreignKeys: readonly ForeignKey[]): { table: string; column: string } {
   const referred = foreignKeys.map((f) => f.references);
   const asTable = referred.filter((r) => r.table === root && r.columns.length === 1);

@@ -1,4 +1,5 @@
 import type { SubjectRows, SubjectTables } from '../connectors/source/erasure.ts';
+import { counted } from '../core/counted.ts';
 import type { Erasure } from './journal.ts';
 import { statement } from './look.ts';
 import type { Place } from './place.ts';
@@ -55,13 +56,17 @@ function found(left: RowsLeft | null): Pick<Place, 'state' | 'reason'> {
       state: 'unverifiable',
       reason: 'The id is not known any more: erase the same subject again to have the database asked.',
     };
-  if (left.there > 0) return { state: 'applied', reason: `${left.there} rows are there again.` };
+  if (left.there > 0)
+    return { state: 'applied', reason: `Asked for the subject: ${counted(left.there, 'row')} again.` };
   if (left.stay > 0)
     return {
       state: 'unverifiable',
-      reason: `${left.stay} rows stay as the config says, and do not show that they were overwritten: look at them.`,
+      reason: `Asked for the subject: ${counted(left.stay, 'row')}, kept as the config says and not shown to be overwritten: look at what is there.`,
     };
   if (left.overwritten > 0)
-    return { state: 'verified', reason: `Asked for the subject: ${left.overwritten} rows, overwritten.` };
+    return {
+      state: 'verified',
+      reason: `Asked for the subject: ${counted(left.overwritten, 'row')}, overwritten.`,
+    };
   return { state: 'verified', reason: 'Asked for the subject: no row.' };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ForeignKey } from '../../connectors/source/erasure.ts';
 import { parseSubject } from '../../deletes/subject.ts';
-import { suggestSubject } from '../../deletes/suggest.ts';
+import { rootsOf, suggestSubject } from '../../deletes/suggest.ts';
 
 /** `orders.customer_id>customers.id`, with `+` between columns of one key; `!` marks one that is not the primary key. */
 function foreignKeys(...texts: string[]): ForeignKey[] {
@@ -85,6 +85,21 @@ test('several columns, circles and names that a line cannot hold are named and l
     'public.items (order_id, shop) -> public.orders has several columns, which a line cannot express',
   ]);
   expect(leftOut[3]).toContain('may find rows of other subjects');
+});
+
+test('without a table those are proposed that others refer to, and that refer to none but their own and those that refer back', () => {
+  expect(
+    rootsOf(
+      foreignKeys(
+        'customers.referrer>customers.id',
+        'customers.last_order>orders.id',
+        'orders.customer_id>customers.id',
+        'items.order_id>orders.id',
+        'items.product_id>products.id',
+        'nodes.parent>nodes.id',
+      ),
+    ),
+  ).toEqual(['public.customers', 'public.orders', 'public.products']);
 });
 
 test('a table that nothing refers to is suggested alone', () => {

@@ -46,6 +46,8 @@ test('a command that is interrupted says how far erasures are and who goes on wi
 
   const asked = await project.ask('subjects', 'suggest', 'customers');
   expect([asked.code, asked.answer.error.code]).toEqual([2, 'USAGE']);
+  const proposed = await project.ask('subjects', 'suggest');
+  expect(proposed.answer.map(({ is }: { is: string[] }) => is[0])).toEqual(['public.customers.id']);
 });
 
 test('what was lifted before its certificate is not buried: its rows are let in again, and no certificate says that they are gone', {

@@ -151,6 +151,8 @@ test('no value and no identifier is in the journal, its copy, a certificate, a l
   expect(erased.answer.map((e: { phase: string }) => e.phase)).toEqual(['completed', 'completed']);
   expect(erased.answer[0].id).toBe(left.answer[0].id);
   for (const { id } of erased.answer) await project.ask('erasure', 'show', id, '--html', `${id}.html`);
+  const nowhere = await project.ask('erasure', 'show', erased.answer[0].id, '--html', 'no/folder/page.html');
+  expect([nowhere.code, nowhere.answer.error.code]).toEqual([2, 'USAGE']);
   for (const command of [
     ['erasures'],
     ['erasure', 'verify'],

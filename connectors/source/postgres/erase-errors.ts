@@ -37,7 +37,7 @@ export function classifyErasing(error: unknown, attempt: Attempt): InsideoutErro
     case '23001':
       return config(
         `Rows of ${name} still refer to rows of the subject (foreign key "${constraint ?? '?'}"); nothing was done.`,
-        `Add the column of this foreign key to \`is\`; \`insideout subjects suggest\` prints the line.`,
+        'Run `insideout subjects check`: it says what to do about this foreign key.',
       );
     case '42501':
       return new InsideoutError(

@@ -277,6 +277,8 @@ test('what the constraints do not allow is one sentence with its mend, without v
     expect(error.hint).not.toBe('');
     expect(JSON.stringify([error.message, error.hint, error.cause])).not.toMatch(/person8|forbidden'|secret/);
   }
+  const refused = await failure(eraser.erase(subject(customer.slice(0, 2)), '7', { id: 'e' }));
+  expect(refused.hint).toContain('insideout subjects check');
   expect(await everything()).toBe(100);
   expect(await count(db, `customers where name not like 'Person%'`)).toBe(0);
   expect(await told()).toEqual([]);
