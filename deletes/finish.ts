@@ -49,6 +49,9 @@ export interface FinishParts extends LookParts {
   readonly patienceMs?: number | undefined;
 }
 
+/** A source that runs passes them sooner. */
+const lateMs = 2_000;
+
 /** How often places that still hold a trace are looked at again before it is left as it is. */
 const looks = 5;
 
@@ -66,11 +69,19 @@ export async function finishErasures(ids: readonly string[], parts: FinishParts)
   let again = ids.some((id) => !parts.known.has(id));
   do {
     if (parts.origin) {
-      const rounds = { journal, eraser: parts.origin.eraser };
-      while (!(await settleRounds(ids, rounds)) && parts.patienceMs === undefined)
-        await wait(500, undefined, { signal });
-      const passing = { ...parts, ...parts.origin, again };
-      if (!(await patiently(parts, (signal) => waitUntilPassed(current(), { ...passing, signal })))) break;
+      const { source, eraser } = parts.origin;
+      const late = setTimeout(
+        () => parts.onPlaces?.(new Map(ids.map((id) => [id, [unpassed(source)]]))),
+        lateMs,
+      );
+      try {
+        while (!(await settleRounds(ids, { journal, eraser })) && parts.patienceMs === undefined)
+          await wait(500, undefined, { signal });
+        const passing = { ...parts, source, eraser, again };
+        if (!(await patiently(parts, (signal) => waitUntilPassed(current(), { ...passing, signal })))) break;
+      } finally {
+        clearTimeout(late);
+      }
     } else await recoverTopicDeletes(current(), parts);
     // Somebody deleted rows of it once more meanwhile.
     again = true;
@@ -177,6 +188,13 @@ const pending = ({ entry, reason }: Behind): Place =>
   statement('generation', generationName(entry.store, entry.view, entry.generation), {
     state: 'pending',
     reason,
+  });
+
+const unpassed = (source: string): Place =>
+  statement('table', source, {
+    state: 'pending',
+    reason:
+      'Its source has not passed the deletes: `insideout up`, or `insideout source run`, must be running.',
   });
 
 /** Errors: `ERASURE_BROKEN` when a new certificate would cover up that something is missing or was altered. */

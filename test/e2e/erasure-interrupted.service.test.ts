@@ -33,7 +33,11 @@ test('a command that is interrupted says how far erasures are and who goes on wi
     expect(told).not.toContain('bug');
     return { code, told, id: newest()!.id };
   };
-  const waiting = await interrupted(project.start(['erase', 'customer', '3', '--wait']), 'deleted');
+  const unpassed = project.start(['erase', 'customer', '3', '--wait']);
+  await eventually('it says what it waits for', () =>
+    /pending; .*insideout source run/.test(unpassed.output()),
+  );
+  const waiting = await interrupted(unpassed, 'deleted');
   expect(waiting.code).toBe(1);
   expect(waiting.told).toContain(`${waiting.id}: deleted; a running \`insideout up\` goes on with it`);
   const tracking = await interrupted(project.start(['erase', 'customer', '4', '--track']), 'found');
