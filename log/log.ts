@@ -105,6 +105,9 @@ export interface Log {
   /** Creates what is missing. A topic that exists with another partition count is an error `LOG_TOPIC`. */
   ensureTopics(topics: readonly TopicSpec[]): Promise<void>;
 
+  /** Fails as `ensureTopics` would, as far as that can be told without creating anything; and creates nothing. */
+  checkTopics(topics: readonly TopicSpec[]): Promise<void>;
+
   /** Partition counts of those of the topics that exist. */
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>>;
 

@@ -70,6 +70,10 @@ export class EmbeddedLog implements Log {
     this.#guard(() => this.#topics.ensure(topics));
   }
 
+  async checkTopics(topics: readonly TopicSpec[]): Promise<void> {
+    this.#guard(() => this.#topics.check(topics));
+  }
+
   async partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const found = new Map<string, number>();
     for (const name of topics) {

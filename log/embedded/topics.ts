@@ -1,6 +1,7 @@
 import type Database from 'better-sqlite3';
 import { InsideoutError } from '../../core/errors.ts';
 import type { TopicSpec } from '../log.ts';
+import { refuseOtherCount } from '../partition-count.ts';
 import { partitionDdl } from './database.ts';
 
 export interface Topic {
@@ -51,6 +52,11 @@ export class Topics {
       .immediate();
   }
 
+  /** Refuses those that exist with another partition count; any other can be created. */
+  check(specs: readonly TopicSpec[]): void {
+    for (const spec of specs) refuseOtherCount(spec, this.find(spec.name)?.partitions);
+  }
+
   /** Forgets the topics; their records wait in `dropped` for `removeDropped`. Missing ones are ignored. */
   remove(names: readonly string[]): void {
     this.#db
@@ -78,19 +84,11 @@ export class Topics {
   #ensure(spec: TopicSpec): void {
     const existing = this.find(spec.name);
     if (existing) {
-      if (existing.partitions === spec.partitions) {
-        const { retentionMs = existing.retentionMs } = spec;
-        if (retentionMs !== existing.retentionMs)
-          this.#db.prepare('update topics set retention_ms = ? where id = ?').run(retentionMs, existing.id);
-        return;
-      }
-      throw new InsideoutError(
-        'LOG_TOPIC',
-        `The topic "${spec.name}" has ${existing.partitions} partitions, not ${spec.partitions}.`,
-        {
-          hint: `Set partitions to ${existing.partitions}: changing the number would move keys between partitions.`,
-        },
-      );
+      refuseOtherCount(spec, existing.partitions);
+      const { retentionMs = existing.retentionMs } = spec;
+      if (retentionMs !== existing.retentionMs)
+        this.#db.prepare('update topics set retention_ms = ? where id = ?').run(retentionMs, existing.id);
+      return;
     }
     // Never an id of a topic that was deleted: who still reads or appends by it must not meet the new one.
     const id = this.#db

@@ -6,6 +6,8 @@ export function classifyKafka(error: unknown, doing: string): InsideoutError {
   const causes = chain(error);
   const types = causes.map((e) => e.type).filter((t) => t !== undefined);
   const names = causes.map((e) => e.name);
+  // Of several that were asked for, some may only be there already.
+  const topic = causes.find((e) => e.topic !== undefined && e.type !== 'TOPIC_ALREADY_EXISTS')?.topic;
   const make = (code: ErrorCode, message: string, hint: string) =>
     new InsideoutError(code, message, { hint, cause: error });
   if (types.includes('INVALID_PRODUCER_EPOCH') || types.includes('PRODUCER_FENCED'))
@@ -26,7 +28,7 @@ export function classifyKafka(error: unknown, doing: string): InsideoutError {
   )
     return make(
       'LOG_AUTH',
-      `Kafka refuses the access while ${doing}.`,
+      `Kafka refuses the access while ${doing}${topic === undefined ? '' : ` ("${topic}")`}.`,
       "Correct `sasl` in the Log's config, or grant the principal access to the topics and groups.",
     );
   if (types.includes('UNKNOWN_TOPIC_OR_PARTITION'))
@@ -35,15 +37,16 @@ export function classifyKafka(error: unknown, doing: string): InsideoutError {
       `Kafka does not have the topic while ${doing}.`,
       'Start the source that writes it first, or correct the name.',
     );
-  if (
-    types.some((t) =>
-      /INVALID_REPLICATION_FACTOR|INVALID_PARTITIONS|INVALID_CONFIG|INVALID_TOPIC|POLICY_VIOLATION/.test(t),
-    )
-  )
+  const refused = types.find((t) =>
+    /INVALID_REPLICATION_FACTOR|INVALID_PARTITIONS|INVALID_CONFIG|INVALID_TOPIC|POLICY_VIOLATION/.test(t),
+  );
+  if (refused !== undefined)
     return make(
       'LOG_TOPIC',
-      `Kafka refuses to create a topic while ${doing} (${types[0]}).`,
-      'Set `replicationFactor` to at most the number of brokers, and check the topic policies.',
+      `Kafka refuses to create ${topic === undefined ? 'a topic' : `the topic "${topic}"`} (${refused}).`,
+      refused.startsWith('INVALID_TOPIC')
+        ? 'Choose another name for the source or the table, or leave the table out: a topic has a name of at most 249 characters, which differs from those of other topics in more than dots and underscores.'
+        : 'Set `replicationFactor` to at most the number of brokers, and check the topic policies.',
     );
   return make(
     'LOG_UNREACHABLE',
@@ -80,6 +83,11 @@ export function isTopicHidden(error: unknown): boolean {
   return chain(error).some(({ type }) => type === 'TOPIC_AUTHORIZATION_FAILED');
 }
 
+/** True when no topic can have that name. */
+export function isTopicInvalid(error: unknown): boolean {
+  return chain(error).some(({ type }) => type === 'INVALID_TOPIC_EXCEPTION');
+}
+
 /** True when a partition's leader is being chosen, or does not know it yet. */
 export function isLeaderComing(error: unknown): boolean {
   return chain(error).some(
@@ -93,6 +101,7 @@ export function isLeaderComing(error: unknown): boolean {
 interface Cause {
   name: string;
   type: string | undefined;
+  topic: string | undefined;
 }
 
 /** kafkajs wraps the broker's error in others, by `cause` or `originalError`; several come as `errors`. */
@@ -101,12 +110,13 @@ function chain(error: unknown, depth = 0): Cause[] {
   const e = error as {
     name?: string;
     type?: string;
+    topic?: string;
     cause?: unknown;
     originalError?: unknown;
     errors?: unknown[];
   };
   return [
-    { name: e.name ?? '', type: e.type },
+    { name: e.name ?? '', type: e.type, topic: e.topic },
     ...[e.cause, e.originalError, ...(e.errors ?? [])].flatMap((inner) => chain(inner, depth + 1)),
   ];
 }

@@ -20,7 +20,7 @@ import { KafkaFencedWriter } from './kafka-fenced-writer.ts';
 import { MessageLimits } from './message-limits.ts';
 import { OffsetReader } from './partition-offsets.ts';
 import { keepRetention } from './retention.ts';
-import { deleteTopics, ensureTopics, partitionCounts } from './topics.ts';
+import { checkTopics, deleteTopics, ensureTopics, partitionCounts } from './topics.ts';
 
 export interface KafkaLogOptions {
   /** `host:port` of some of the brokers. */
@@ -97,6 +97,12 @@ class KafkaLog implements Log {
       await ensureTopics(admin, topics, this.#replicationFactor);
       await keepRetention(admin, topics);
     });
+  }
+
+  checkTopics(topics: readonly TopicSpec[]): Promise<void> {
+    return this.#ask('asking whether topics may be created', (admin) =>
+      checkTopics(admin, topics, this.#replicationFactor),
+    );
   }
 
   partitions(topics: readonly string[]): Promise<ReadonlyMap<string, number>> {

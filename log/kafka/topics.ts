@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import pRetry from 'p-retry';
-import { InsideoutError } from '../../core/errors.ts';
 import type { TopicSpec } from '../log.ts';
-import { isLeaderComing, isTopicHidden, isTopicMissing } from './kafka-errors.ts';
+import { refuseOtherCount } from '../partition-count.ts';
+import { isLeaderComing, isTopicHidden, isTopicInvalid, isTopicMissing } from './kafka-errors.ts';
 import { errorOfCode } from './kafkajs-cluster.ts';
 
 /** A topic, among what DescribeConfigs knows; kafkajs' constant for it is no ESM export. */
@@ -30,7 +30,7 @@ async function readCounts(admin: Admin, names: readonly string[]): Promise<Map<s
   if (names.length === 0) return new Map();
   // Mostly all are there. Only when one is not does it take the list of all topics, of which there may be thousands.
   const counts = await countsOf(admin, names).catch((error: unknown) => {
-    if (isTopicMissing(error) || isTopicHidden(error)) return null;
+    if (isTopicMissing(error) || isTopicHidden(error) || isTopicInvalid(error)) return null;
     throw error;
   });
   if (counts) return counts;
@@ -50,24 +50,31 @@ export async function ensureTopics(
   specs: readonly TopicSpec[],
   replicationFactor: number | undefined,
 ): Promise<void> {
-  const names = specs.map((spec) => spec.name);
-  let counts = await partitionCounts(admin, names);
-  const missing = specs.filter((spec) => !counts.has(spec.name));
-  if (missing.length > 0) {
-    await create(admin, missing, replicationFactor);
-    counts = await readyCounts(admin, names);
-  }
-  for (const spec of specs) {
-    const count = counts.get(spec.name);
-    if (count === undefined || count === spec.partitions) continue;
-    throw new InsideoutError(
-      'LOG_TOPIC',
-      `The topic "${spec.name}" has ${count} partitions, not ${spec.partitions}.`,
-      {
-        hint: `Set partitions to ${count}: changing the number would move keys between partitions.`,
-      },
-    );
-  }
+  const missing = await missingOf(admin, specs);
+  if (missing.length === 0) return;
+  await create(admin, missing, { replicationFactor });
+  // Another process may have been faster, with another count.
+  const names = missing.map((spec) => spec.name);
+  const counts = await readyCounts(admin, names);
+  for (const spec of missing) refuseOtherCount(spec, counts.get(spec.name));
+}
+
+/** Fails as `ensureTopics` would: the broker is asked whether it would create what is missing. */
+export async function checkTopics(
+  admin: Admin,
+  specs: readonly TopicSpec[],
+  replicationFactor: number | undefined,
+): Promise<void> {
+  await create(admin, await missingOf(admin, specs), { replicationFactor, validateOnly: true });
+}
+
+async function missingOf(admin: Admin, specs: readonly TopicSpec[]): Promise<TopicSpec[]> {
+  const counts = await partitionCounts(
+    admin,
+    specs.map((spec) => spec.name),
+  );
+  for (const spec of specs) refuseOtherCount(spec, counts.get(spec.name));
+  return specs.filter((spec) => !counts.has(spec.name));
 }
 
 /** The broker is to answer each request within seconds, however many topics there are. */
@@ -77,11 +84,13 @@ const createdAtOnce = 50;
 async function create(
   admin: Admin,
   specs: readonly TopicSpec[],
-  replicationFactor: number | undefined,
+  how: { readonly replicationFactor: number | undefined; readonly validateOnly?: boolean },
 ): Promise<void> {
+  const { replicationFactor, validateOnly = false } = how;
   for (let from = 0; from < specs.length; from += createdAtOnce)
     await admin.createTopics({
       waitForLeaders: false,
+      validateOnly,
       topics: specs.slice(from, from + createdAtOnce).map((spec) => ({
         topic: spec.name,
         numPartitions: spec.partitions,

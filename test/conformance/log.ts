@@ -235,6 +235,17 @@ export function logConformance(name: string, open: () => Promise<Log>, traits: L
       });
     });
 
+    test('asking whether topics may be created creates none, and refuses another partition count', async () => {
+      const topic = await topicWith({ partitions: 2 });
+      const missing = fresh('missing');
+      const spec = { name: topic, partitions: 2, cleanup: 'compact' } as const;
+      await log.checkTopics([spec, { ...spec, name: missing }]);
+      await expect(log.checkTopics([{ ...spec, partitions: 3 }])).rejects.toMatchObject({
+        code: 'LOG_TOPIC',
+      });
+      expect(await log.partitions([topic, missing])).toEqual(new Map([[topic, 2]]));
+    });
+
     test('reading a topic that does not exist is refused', async () => {
       await expect(follow({ topics: [fresh('missing')] }).done).rejects.toMatchObject({ code: 'LOG_TOPIC' });
     });
