@@ -6,6 +6,7 @@ import type { Finding } from '../connectors/source/source.ts';
 import { toInsideoutError } from '../core/errors.ts';
 import type { CheckedConfig } from '../daemon/config/check.ts';
 import {
+  checkFirstStart,
   inspectSource,
   missingFile,
   openLog,
@@ -13,6 +14,7 @@ import {
   sourceGap,
   stoppedTables,
 } from '../daemon/wiring.ts';
+import { checkRegistry } from '../log/avro/check-registry.ts';
 import type { Log } from '../log/log.ts';
 import { config, globals } from './context.ts';
 import { checkSecrets } from './doctor-secrets.ts';
@@ -62,6 +64,7 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
       topics = await log.topics();
       findings.push(fine('log', `The Log answers; it has ${topics.length} topics.`));
       findings.push(...(await gaps(loaded, log)));
+      findings.push(...(await refusedTopics(loaded, log)));
       for (const name of Object.keys(loaded.sources))
         for (const { table, message, mend } of await stoppedTables(name, log))
           findings.push(
@@ -71,7 +74,7 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
               mend,
             ),
           );
-      if (loaded.log.kind === 'kafka') findings.push(await checkRegistry(log));
+      if (loaded.log.kind === 'kafka') findings.push(await registry(log));
     } finally {
       await log.close();
     }
@@ -79,6 +82,19 @@ async function checkLog(loaded: CheckedConfig): Promise<Finding[]> {
     findings.push(failed('log', toInsideoutError(error)));
   }
   return [...findings, ...(await checkViews(loaded, topics))];
+}
+
+/** What the Log would refuse of a source that has not begun; what its database would is among its own findings. */
+async function refusedTopics(loaded: CheckedConfig, log: Log): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const name of Object.keys(loaded.sources))
+    try {
+      await checkFirstStart(loaded, name, { log, resnapshot: true });
+    } catch (error) {
+      const ours = toInsideoutError(error);
+      if (ours.code.startsWith('LOG_')) findings.push(failed(`source ${name}: topics`, ours));
+    }
+  return findings;
 }
 
 async function gaps(loaded: CheckedConfig, log: Log | null): Promise<Finding[]> {
@@ -91,17 +107,13 @@ async function gaps(loaded: CheckedConfig, log: Log | null): Promise<Finding[]> 
   return findings;
 }
 
-/** An id that is hardly given to any schema: what matters is that a registry says so, and nothing else does. */
-const unlikelyId = 2_147_483_647;
-
-async function checkRegistry(log: Log): Promise<Finding> {
+async function registry({ schemas }: Log): Promise<Finding> {
   try {
-    await log.schemas.schema(unlikelyId);
+    await checkRegistry(schemas);
+    return fine('registry', 'The schema registry answers.');
   } catch (error) {
-    const ours = toInsideoutError(error);
-    if (ours.code !== 'SCHEMA_UNKNOWN') return failed('registry', ours);
+    return failed('registry', toInsideoutError(error));
   }
-  return fine('registry', 'The schema registry answers.');
 }
 
 async function subjects(loaded: CheckedConfig): Promise<Finding[]> {

@@ -3,7 +3,7 @@ import type { ViewStore } from '../connectors/sink/view-store.ts';
 import type { BarrierEmitter } from '../connectors/source/barriers.ts';
 import type { SourceEraser } from '../connectors/source/erasure.ts';
 import { postgresBarriers } from '../connectors/source/postgres/barrier-emitter.ts';
-import { CaptureState } from '../connectors/source/postgres/capture-state.ts';
+import { CaptureState, stateTopic } from '../connectors/source/postgres/capture-state.ts';
 import { withClient } from '../connectors/source/postgres/connection.ts';
 import { consistencyToken } from '../connectors/source/postgres/consistency-token.ts';
 import { postgresEraser } from '../connectors/source/postgres/erase.ts';
@@ -78,6 +78,17 @@ export const sourceSchemas = (
 /** Fails with the `SOURCE_…` error that the source would be refused with if it started now, if any. */
 export const checkSource = (config: CheckedConfig, name: string): Promise<void> =>
   checkDatabase(sourceOptions(config, name));
+/** Fails with what the source would be refused with at its first start, by its database or the Log; null is a Log that is not there yet. */
+export async function checkFirstStart(
+  config: CheckedConfig,
+  name: string,
+  { log, resnapshot }: { readonly log: Log | null; readonly resnapshot: boolean | undefined },
+): Promise<void> {
+  const { checkAdmission } = await import('../connectors/source/postgres/admission.ts');
+  await checkAdmission({ ...sourceOptions(config, name), resnapshot }, log);
+}
+/** A topic that is there once a source has begun. */
+export const sourceTopic = stateTopic;
 export const sourceSlot = (config: CheckedConfig, name: string): Promise<SlotStatus> =>
   slotStatus(sourceOptions(config, name));
 export const dropSourceSlot = (config: CheckedConfig, name: string): Promise<boolean> =>

@@ -9,7 +9,10 @@ import type { Barrier } from './barriers.ts';
 export interface Source {
   /** Prefix of all its topics: `<name>.<schema>.<table>`. */
   readonly name: string;
-  /** Fails with a `SOURCE_…` error before anything is created when the database is not fit for capture. */
+  /**
+   * Fails before anything is created when the database is not fit for capture, or the Log does not take the topics of
+   * its tables.
+   */
   open(signal: AbortSignal): Promise<ChangeStream>;
 }
 

@@ -71,6 +71,8 @@ class Follower {
       const state = await catalog.refresh();
       // A pointer that the catalog knows nothing of comes from another Log: its offsets mean nothing here.
       if (shown !== null || generationsOf(state, name).length > 0 || !canBeFed(view, state)) return;
+      // Nothing is written down of a store that takes nothing.
+      await store.check();
       try {
         await catalog.record({
           type: 'staged',

@@ -317,6 +317,8 @@ describe('a Redis account that may only read', () => {
       /^error: Redis at 127\.0\.0\.1:\d+ refused a command \(NOPERM\)\.$/,
       /^mend: Give the account all commands on the keys of the views\.$/,
     );
+    const generations = await runCli(['generations', '--json'], { cwd: folder });
+    expect(JSON.parse(generations.output)).toEqual([]);
 
     await admin.call('acl', 'setuser', 'looker', '+@all');
     const mended = startCli(['view', 'run'], { cwd: folder });

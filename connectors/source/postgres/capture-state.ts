@@ -1,6 +1,6 @@
 import type { InsideoutError } from '../../../core/errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../../core/lsn.ts';
-import type { Log } from '../../../log/log.ts';
+import type { Log, TopicSpec } from '../../../log/log.ts';
 import { readToEnd } from '../../../log/read-to-end.ts';
 import type { StoppedTable } from '../source.ts';
 import { topicOf } from './avro-schema.ts';
@@ -66,8 +66,7 @@ export class CaptureState {
 
   /** To be awaited before anything is set. */
   async ensureTopic(): Promise<void> {
-    if (!this.#exists)
-      await this.#log.ensureTopics([{ name: this.#topic, partitions: 1, cleanup: 'compact' }]);
+    if (!this.#exists) await this.#log.ensureTopics([stateTopicSpec(this.#source)]);
     this.#exists = true;
   }
 
@@ -137,6 +136,12 @@ export class CaptureState {
 }
 
 export const stateTopic = (source: string): string => `__insideout.${source}`;
+
+export const stateTopicSpec = (source: string): TopicSpec => ({
+  name: stateTopic(source),
+  partitions: 1,
+  cleanup: 'compact',
+});
 
 async function readAll(log: Log, topic: string, tables: Map<string, TableState>): Promise<void> {
   for await (const { records } of readToEnd(log, [topic]))

@@ -57,12 +57,7 @@ export function classifyPostgres(error: unknown, attempt: Attempt): InsideoutErr
       `The role "${attempt.user}" lacks a permission while ${attempt.doing}.`,
       'Run `insideout doctor`, which prints the statements that grant what a source needs.',
     );
-  if (code === '53400' || code === '53300')
-    return make(
-      'SOURCE_SLOTS_EXHAUSTED',
-      `${where} has no free replication slot or connection while ${attempt.doing}.`,
-      'Raise max_replication_slots, max_wal_senders and max_connections, or drop a slot that nobody needs.',
-    );
+  if (code === '53400' || code === '53300') return slotsExhausted(attempt, error);
   if (code === '55006')
     return make(
       'SOURCE_SLOT_IN_USE',
@@ -108,3 +103,13 @@ export function sqlState(error: unknown): string | undefined {
   const inner = (error as { errors?: unknown }).errors;
   return Array.isArray(inner) && inner.length > 0 ? sqlState(inner[0]) : undefined;
 }
+
+export const slotsExhausted = ({ host, doing }: Attempt, cause?: unknown): InsideoutError =>
+  new InsideoutError(
+    'SOURCE_SLOTS_EXHAUSTED',
+    `Postgres at ${host} has no free replication slot or connection while ${doing}.`,
+    {
+      hint: 'Raise max_replication_slots, max_wal_senders and max_connections, or drop a slot that nobody needs.',
+      cause,
+    },
+  );

@@ -2,15 +2,15 @@ import type pg from 'pg';
 import type { Lsn } from '../../../core/lsn.ts';
 import type { Log } from '../../../log/log.ts';
 import type { ChangeStream, Source } from '../source.ts';
+import { admit } from './admission.ts';
 import { CaptureState } from './capture-state.ts';
 import type { CatalogTable } from './catalog.ts';
 import { PostgresChangeStream } from './change-stream.ts';
-import { databaseOf, quoteIdent, withClient } from './connection.ts';
-import { defaultPartitions, type PostgresSourceOptions } from './options.ts';
-import { preflight } from './preflight.ts';
+import { quoteIdent, withClient } from './connection.ts';
+import type { PostgresSourceOptions } from './options.ts';
 import { createPublication } from './publication.ts';
-import { type CreatedSlot, createSlot, currentLsn, readSlot } from './slot.ts';
-import { type Held, slotGap } from './slot-gap.ts';
+import { type CreatedSlot, createSlot, currentLsn } from './slot.ts';
+import type { Held } from './slot-gap.ts';
 import { qualifiedName, Tables, topicsAtOnce } from './tables.ts';
 import { Watermark } from './watermark.ts';
 
@@ -34,16 +34,7 @@ async function open(options: PostgresSourceOptions, log: Log, signal: AbortSigna
     CaptureState.read(log, options.name),
     Watermark.read(log, options.name),
   ]);
-  const tables = new Tables(
-    {
-      source: options.name,
-      partitions: options.partitions ?? defaultPartitions,
-      retention: options.retention ?? {},
-      envelope: options.envelope ?? 'none',
-      database: databaseOf(options.url),
-    },
-    log,
-  );
+  const tables = new Tables(options, log);
   try {
     const start = await withClient(options, 'checking the database', (client) =>
       prepare(client, options, { state, watermark, log, topics: tables }),
@@ -62,16 +53,14 @@ async function prepare(
 ): Promise<Start> {
   const { state, watermark, topics } = held;
   const lookedAt = await currentLsn(client);
-  const { tables, create } = await preflight(client, options);
-  const slot = await readSlot(client, options.slot);
-  const gap = await slotGap(options, { slot, tables }, held);
-  if (gap) throw gap;
-  // Of many tables only the first topics are waited for, which shows whether there may be any; the others come while
-  // tables are read.
+  const { tables, create, slot } = await admit(client, options, held);
+  // By itself before the first start: a registry that takes no schemas leaves no topics behind.
+  if (!slot.exists) await topics.truncateSchemaId();
+  // Of many tables only the first topics are waited for; the others come while tables are read.
   const creating = topics.ensureTopics(tables);
   creating.catch(() => {});
-  // At once: the broker takes a tenth of a second for each. And before there is a slot, which a start that the broker
-  // or the registry refuses would leave behind.
+  // At once: the broker takes a tenth of a second for each. And before there is a slot, which would keep WAL until they
+  // are there.
   await Promise.all([
     state.ensureTopic(),
     watermark.ensureTopic(),
@@ -99,7 +88,7 @@ async function prepare(
     await state.set(dropped, 'stopped');
     if (anew) await watermark.set(created?.consistentLsn ?? slot.confirmedLsn ?? 0n);
     if (options.snapshot === 'never') {
-      // The first change of a table may be long in coming, and a topic that may not be created is told of now.
+      // The first change of a table may be long in coming.
       await creating;
       await state.done(new Map(unknown.map((name) => [name, null])));
     }

@@ -3,7 +3,7 @@ import { InsideoutError } from '../../../core/errors.ts';
 import { type Lsn, parseLsn } from '../../../core/lsn.ts';
 import { attempt, connect, quoteIdent, quoteText, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { classifyPostgres } from './pg-errors.ts';
+import { classifyPostgres, slotsExhausted } from './pg-errors.ts';
 import { watchSlotCreation } from './slot-wait.ts';
 
 /** What Postgres says of a source's slot. */
@@ -57,6 +57,15 @@ export async function readSlot(client: pg.Client, slot: string): Promise<SlotSta
     retainedBytes: row.retained === null ? null : Number(row.retained),
     walStatus: row.wal_status,
   };
+}
+
+/** Errors: `SOURCE_SLOTS_EXHAUSTED` when no slot can be made. */
+export async function requireFreeSlot(client: pg.Client, options: SlotOptions): Promise<void> {
+  const { rows } = await client.query(
+    `select current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots) as free`,
+  );
+  if (Number(rows[0].free) > 0) return;
+  throw slotsExhausted(attempt(options, `looking for a slot for "${options.slot}"`));
 }
 
 /** How far the server has written its WAL. */

@@ -4,8 +4,9 @@ import { registerTruncate } from '../../../log/avro/truncate-record.ts';
 import { closed } from '../../../log/closed.ts';
 import type { Log, TopicSpec } from '../../../log/log.ts';
 import { type KeyColumn, keySchema, keyShape, recordSchema, topicOf } from './avro-schema.ts';
+import { databaseOf } from './connection.ts';
 import { EnvelopeTail } from './envelope.ts';
-import type { EnvelopeKind } from './options.ts';
+import { defaultPartitions, type EnvelopeKind, type PostgresSourceOptions } from './options.ts';
 import { type EncodedColumn, TableEncoder } from './table-encoder.ts';
 import { TypeCatalog } from './types.ts';
 
@@ -37,18 +38,20 @@ export interface PreparedTable {
   readonly stopped: InsideoutError | null;
 }
 
+interface Named {
+  readonly schema: string;
+  readonly table: string;
+}
+
 /** `schema.table`, the name used in the config, in errors and in the state. */
-export const qualifiedName = (t: { readonly schema: string; readonly table: string }): string =>
-  `${t.schema}.${t.table}`;
+export const qualifiedName = (t: Named): string => `${t.schema}.${t.table}`;
 
 /** Kafka takes seconds to create the topics of hundreds of tables. */
 export const topicsAtOnce = 50;
 
-export interface TablesOptions {
+interface TablesOptions {
   readonly source: string;
   readonly partitions: number;
-  /** `schema.table` to milliseconds. */
-  readonly retention: Readonly<Record<string, number>>;
   readonly envelope: EnvelopeKind;
   /** Name of the database, which envelopes tell. */
   readonly database: string;
@@ -66,11 +69,16 @@ export class Tables {
   #closed = false;
   #truncateId: number | null = null;
 
-  constructor(options: TablesOptions, log: Log) {
-    this.#options = options;
-    for (const [name, ms] of Object.entries(options.retention)) {
+  constructor(options: PostgresSourceOptions, log: Log) {
+    this.#options = {
+      source: options.name,
+      partitions: options.partitions ?? defaultPartitions,
+      envelope: options.envelope ?? 'none',
+      database: databaseOf(options.url),
+    };
+    for (const [name, ms] of Object.entries(options.retention ?? {})) {
       const dot = name.indexOf('.');
-      this.#retention.set(topicOf(options.source, name.slice(0, dot), name.slice(dot + 1)), ms);
+      this.#retention.set(topicOf(options.name, name.slice(0, dot), name.slice(dot + 1)), ms);
     }
     this.#log = log;
   }
@@ -148,8 +156,8 @@ export class Tables {
    * The topics of these tables. One that exists keeps its partition count: changing it would move keys to other
    * partitions. Of many tables the first have their topics while those of the others are being created.
    */
-  async ensureTopics(tables: readonly { readonly schema: string; readonly table: string }[]): Promise<void> {
-    const topics = tables.map((t) => topicOf(this.#options.source, t.schema, t.table));
+  async ensureTopics(tables: readonly Named[]): Promise<void> {
+    const topics = this.#topicsOf(tables);
     const unknown = topics.filter((topic) => !this.#partitionCounts.has(topic) && !this.#creating.has(topic));
     let before = Promise.resolve();
     for (let from = 0; from < unknown.length; from += topicsAtOnce) {
@@ -166,6 +174,11 @@ export class Tables {
     await Promise.all(topics.map((topic) => this.#creating.get(topic)));
   }
 
+  /** Fails as creating the topics of these tables would, and creates nothing. Errors: `LOG_…`. */
+  async checkTopics(tables: readonly Named[]): Promise<void> {
+    await this.#log.checkTopics((await this.#specs(this.#topicsOf(tables))).wanting);
+  }
+
   /** Resolves when no topic is being created any more: what asks the Log behind its end would never let it go. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -174,6 +187,13 @@ export class Tables {
 
   async #create(topics: readonly string[]): Promise<void> {
     if (this.#closed) throw closed();
+    const { wanting, partitionsOf } = await this.#specs(topics);
+    if (wanting.length > 0) await this.#log.ensureTopics(wanting);
+    for (const topic of topics) this.#partitionCounts.set(topic, partitionsOf(topic));
+  }
+
+  /** What is to be made or settled of the topics, and how many partitions each has then. */
+  async #specs(topics: readonly string[]) {
     const counts = await this.#log.partitions(topics);
     const partitionsOf = (topic: string) => counts.get(topic) ?? this.#options.partitions;
     const specs = topics.map((name): TopicSpec => {
@@ -182,8 +202,11 @@ export class Tables {
       return { name, partitions: partitionsOf(name), cleanup: 'compact', ...forgetting };
     });
     const wanting = specs.filter((spec) => !counts.has(spec.name) || spec.retentionMs !== undefined);
-    if (wanting.length > 0) await this.#log.ensureTopics(wanting);
-    for (const topic of topics) this.#partitionCounts.set(topic, partitionsOf(topic));
+    return { wanting, partitionsOf };
+  }
+
+  #topicsOf(tables: readonly Named[]): string[] {
+    return tables.map((t) => topicOf(this.#options.source, t.schema, t.table));
   }
 }
 

@@ -1,11 +1,17 @@
 import { InsideoutError } from '../../../core/errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../../core/lsn.ts';
 import { partitionKey } from '../../../core/position.ts';
-import type { Log } from '../../../log/log.ts';
+import type { Log, TopicSpec } from '../../../log/log.ts';
 import { readToEnd } from '../../../log/read-to-end.ts';
 
 /** A topic of its own, so that a start reads its last record only, however many came before it. */
 export const watermarkTopic = (source: string): string => `__insideout.${source}.watermark`;
+
+export const watermarkTopicSpec = (source: string): TopicSpec => ({
+  name: watermarkTopic(source),
+  partitions: 1,
+  cleanup: 'compact',
+});
 
 /**
  * How far the Log holds a source's changes: everything that was committed before this LSN, of all tables that are
@@ -15,14 +21,14 @@ export const watermarkTopic = (source: string): string => `__insideout.${source}
  */
 export class Watermark {
   readonly #log: Log;
-  readonly #topic: string;
+  readonly #source: string;
   /** Undefined before anything was written. */
   #lsn: Lsn | null | undefined;
   #exists: boolean;
 
-  private constructor(parts: { log: Log; topic: string; lsn: Lsn | null | undefined; exists: boolean }) {
+  private constructor(parts: { log: Log; source: string; lsn: Lsn | null | undefined; exists: boolean }) {
     this.#log = parts.log;
-    this.#topic = parts.topic;
+    this.#source = parts.source;
     this.#lsn = parts.lsn;
     this.#exists = parts.exists;
   }
@@ -31,7 +37,7 @@ export class Watermark {
   static async read(log: Log, source: string): Promise<Watermark> {
     const topic = watermarkTopic(source);
     const exists = (await log.partitions([topic])).has(topic);
-    return new Watermark({ log, topic, lsn: exists ? await newest(log, topic) : undefined, exists });
+    return new Watermark({ log, source, lsn: exists ? await newest(log, topic) : undefined, exists });
   }
 
   /** Null when there is none: before the first slot, and while one is made anew. */
@@ -46,8 +52,7 @@ export class Watermark {
 
   /** Done by `set` where it was not done before. */
   async ensureTopic(): Promise<void> {
-    if (!this.#exists)
-      await this.#log.ensureTopics([{ name: this.#topic, partitions: 1, cleanup: 'compact' }]);
+    if (!this.#exists) await this.#log.ensureTopics([watermarkTopicSpec(this.#source)]);
     this.#exists = true;
   }
 
@@ -56,8 +61,9 @@ export class Watermark {
     await this.ensureTopic();
     const value = JSON.stringify({ lsn: lsn === null ? null : formatLsn(lsn) });
     const timestamp = Date.now();
+    const topic = watermarkTopic(this.#source);
     await this.#log.append([
-      { topic: this.#topic, partition: 0, key: Buffer.from('lsn'), value: Buffer.from(value), timestamp },
+      { topic, partition: 0, key: Buffer.from('lsn'), value: Buffer.from(value), timestamp },
     ]);
     this.#lsn = lsn;
   }
