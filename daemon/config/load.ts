@@ -52,11 +52,18 @@ async function loadModule(file: string, unset: Unset[]): Promise<unknown> {
     return config;
   } catch (error) {
     throw unusable(
-      `${file} cannot be loaded: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`,
+      `${file} cannot be loaded: ${error instanceof Error ? reasonOf(error, file) : String(error)}`,
       'Correct the file; it must export a config by default.',
       error,
     );
   }
+}
+
+/** Of code that does not parse, jiti tells in a second line where. */
+function reasonOf({ message }: Error, file: string): string {
+  const [what = '', place = ''] = message.split('\n').map((line) => line.trim());
+  const [line, column] = place.startsWith(`${file}:`) ? place.slice(file.length + 1).split(':') : [];
+  return line === undefined ? what : `${what} in line ${line}, column ${column}`;
 }
 
 const readButNotSet = (code: string): string[] => {

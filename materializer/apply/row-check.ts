@@ -36,7 +36,7 @@ export function checkRow(made: unknown, stored: readonly string[], view: ViewSha
 export function rowFunctionThrew(view: string, error: unknown): InsideoutError {
   const kind = error instanceof Error ? error.constructor.name : typeof error;
   return unconvertible(
-    `The row function of the view "${view}" threw a ${kind}.`,
+    `The row function of the view "${view}" threw an error (${kind}).`,
     'Make the row function handle this row; `insideout dlq show` prints where it is.',
   );
 }

@@ -113,7 +113,12 @@ describe('loadConfig', () => {
     ['no file at all', undefined, undefined, /There is no insideout\.config\.ts/],
     ['a --config that does not exist', undefined, 'gone.yaml', /There is no file .*gone\.yaml/],
     ['YAML that does not parse', 'log: [', 'c.yaml', /c\.yaml is not YAML/],
-    ['code that does not parse', 'export default {', 'c.ts', /c\.ts cannot be loaded/],
+    [
+      'code that does not parse',
+      'export default {',
+      'c.ts',
+      /c\.ts cannot be loaded: .* in line 1, column \d+$/,
+    ],
     ['code that throws', 'throw new Error("on purpose")', 'c.ts', /cannot be loaded: on purpose/],
     ['code that exports nothing', 'export const a = 1', 'c.ts', /c\.ts has/],
   ])('%s is one sentence with its mend', async (_name, text, file, message) => {
