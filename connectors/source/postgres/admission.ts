@@ -51,10 +51,12 @@ async function admitToLog(
   tables: readonly CatalogTable[],
   { log, topics }: NonNullable<Holding>,
 ): Promise<void> {
-  await Promise.all([
-    log.checkTopics([stateTopicSpec(source), watermarkTopicSpec(source), barriersTopicSpec(source)]),
-    topics.checkTopics(tables),
-    checkRegistry(log.schemas),
+  // One after the other: what still asks a Log that is closed after a refusal would never let it go.
+  await checkRegistry(log.schemas);
+  await topics.checkTopics(tables, [
+    stateTopicSpec(source),
+    watermarkTopicSpec(source),
+    barriersTopicSpec(source),
   ]);
 }
 

@@ -174,9 +174,10 @@ export class Tables {
     await Promise.all(topics.map((topic) => this.#creating.get(topic)));
   }
 
-  /** Fails as creating the topics of these tables would, and creates nothing. Errors: `LOG_…`. */
-  async checkTopics(tables: readonly Named[]): Promise<void> {
-    await this.#log.checkTopics((await this.#specs(this.#topicsOf(tables))).wanting);
+  /** Fails as creating the topics of these tables, and these others, would; creates nothing. Errors: `LOG_…`. */
+  async checkTopics(tables: readonly Named[], others: readonly TopicSpec[]): Promise<void> {
+    const { wanting } = await this.#specs(this.#topicsOf(tables));
+    await this.#log.checkTopics([...others, ...wanting]);
   }
 
   /** Resolves when no topic is being created any more: what asks the Log behind its end would never let it go. */
