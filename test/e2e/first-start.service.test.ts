@@ -100,11 +100,14 @@ async function expectRefused(
   project: ReturnType<typeof projectOf>,
   wanted: { error: RegExp; mend: RegExp },
 ): Promise<void> {
-  const up = await runCli(['up'], { cwd: project.cwd });
-  const plain = up.output.split('\n').filter((line) => !line.startsWith('{') && line !== '');
-  expect(plain).toEqual([expect.stringMatching(wanted.error), expect.stringMatching(wanted.mend)]);
-  expect(up.code).toBe(3);
-  expect(await madeOf(project)).toEqual(['insideout.config.yaml']);
+  // The second makes nothing beside the source, which asks by itself.
+  for (const command of ['up', 'source run']) {
+    const { code, output } = await runCli(command.split(' '), { cwd: project.cwd });
+    const plain = output.split('\n').filter((line) => !line.startsWith('{') && line !== '');
+    expect(plain).toEqual([expect.stringMatching(wanted.error), expect.stringMatching(wanted.mend)]);
+    expect(code).toBe(3);
+    expect(await madeOf(project)).toEqual(['insideout.config.yaml']);
+  }
 }
 
 test('a first start that the database refuses makes nothing, in Kafka, in Redis and in Cassandra', async () => {

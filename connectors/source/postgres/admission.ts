@@ -21,12 +21,11 @@ export interface Admitted {
 }
 
 /** What the Log has of a source, and where its topics are made; null is a Log that is not there yet. */
-export type Holding = (Held & { readonly topics: Tables }) | null;
+type Holding = (Held & { readonly topics: Tables }) | null;
 
 /**
- * Refuses a source before anything is made for it: what the database, the Log or the registry would refuse of its first
- * start is asked of them, and what a slot that exists would leave out of this Log. Errors: `SOURCE_…`, `LOG_…`,
- * `SCHEMA_…`.
+ * Refuses a source before anything is made for it: what the database or the Log would refuse of its first start is asked
+ * of them, and what a slot that exists would leave out of this Log. Errors: `SOURCE_…`, `LOG_…`.
  */
 export async function admit(
   client: pg.Client,
@@ -41,26 +40,18 @@ export async function admit(
   } else if (slot.exists && !options.resnapshot) throw slotUnknown(options);
   if (!slot.exists) {
     await requireFreeSlot(client, options);
-    if (held) await admitToLog(options.name, tables, held);
+    if (held) await held.topics.checkTopics(tables, ownTopics(options.name));
   }
   return { tables, create, slot };
 }
 
-async function admitToLog(
-  source: string,
-  tables: readonly CatalogTable[],
-  { log, topics }: NonNullable<Holding>,
-): Promise<void> {
-  // One after the other: what still asks a Log that is closed after a refusal would never let it go.
-  await checkRegistry(log.schemas);
-  await topics.checkTopics(tables, [
-    stateTopicSpec(source),
-    watermarkTopicSpec(source),
-    barriersTopicSpec(source),
-  ]);
-}
+const ownTopics = (source: string) => [
+  stateTopicSpec(source),
+  watermarkTopicSpec(source),
+  barriersTopicSpec(source),
+];
 
-/** The same, asked from outside. */
+/** The same, asked from outside: of the registry as well, which who starts asks by registering its first schema. */
 export async function checkAdmission(options: PostgresSourceOptions, log: Log | null): Promise<void> {
   const held = log && {
     log,
@@ -68,5 +59,8 @@ export async function checkAdmission(options: PostgresSourceOptions, log: Log | 
     watermark: await Watermark.read(log, options.name),
     topics: new Tables(options, log),
   };
-  await withClient(options, 'checking the database', (client) => admit(client, options, held));
+  const { slot } = await withClient(options, 'checking the database', (client) =>
+    admit(client, options, held),
+  );
+  if (log && !slot.exists) await checkRegistry(log.schemas);
 }
