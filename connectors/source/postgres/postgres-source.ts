@@ -2,12 +2,13 @@ import type pg from 'pg';
 import type { Lsn } from '../../../core/lsn.ts';
 import type { Log } from '../../../log/log.ts';
 import type { ChangeStream, Source } from '../source.ts';
-import { admit } from './admission.ts';
+import { admit, askRegistry, type Holding } from './admission.ts';
 import { CaptureState } from './capture-state.ts';
 import type { CatalogTable } from './catalog.ts';
 import { PostgresChangeStream } from './change-stream.ts';
 import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
+import { tablesAhead } from './prepare-ahead.ts';
 import { createPublication } from './publication.ts';
 import { type CreatedSlot, createSlot, currentLsn } from './slot.ts';
 import type { Held } from './slot-gap.ts';
@@ -35,9 +36,10 @@ async function open(options: PostgresSourceOptions, log: Log, signal: AbortSigna
     Watermark.read(log, options.name),
   ]);
   const tables = new Tables(options, log);
+  const registry = watermark.written ? null : askRegistry(log);
   try {
     const start = await withClient(options, 'checking the database', (client) =>
-      prepare(client, options, { state, watermark, log, topics: tables }),
+      prepare(client, options, { state, watermark, log, topics: tables, registry }),
     );
     return new PostgresChangeStream({ options, log, state, watermark, start, tables, signal });
   } catch (error) {
@@ -46,30 +48,21 @@ async function open(options: PostgresSourceOptions, log: Log, signal: AbortSigna
   }
 }
 
-async function prepare(
-  client: pg.Client,
-  options: PostgresSourceOptions,
-  held: Held & { readonly topics: Tables },
-): Promise<Start> {
+async function prepare(client: pg.Client, options: PostgresSourceOptions, held: Holding): Promise<Start> {
   const { state, watermark, topics } = held;
   const lookedAt = await currentLsn(client);
   const { tables, create, slot } = await admit(client, options, held);
-  // By itself before the first start: a registry that takes no schemas leaves no topics behind.
-  if (!slot.exists) await topics.truncateSchemaId();
+  const anew = !slot.exists || watermark.lsn === null;
   // Of many tables only the first topics are waited for; the others come while tables are read.
   const creating = topics.ensureTopics(tables);
   creating.catch(() => {});
   // At once: the broker takes a tenth of a second for each. And before there is a slot, which would keep WAL until they
   // are there.
   await Promise.all([
-    state.ensureTopic(),
-    watermark.ensureTopic(),
+    begin(held, anew),
     topics.ensureTopics(tables.slice(0, topicsAtOnce)),
-    topics.truncateSchemaId(),
+    firstSchemas(client, tables, held),
   ]);
-  const anew = !slot.exists || watermark.lsn === null;
-  // Written down before there is a slot: a crash at any point leaves tables that are to be read.
-  if (anew) await forget(held);
   if (create) await createPublication(client, options);
   let created: CreatedSlot | null = null;
   if (!slot.exists) {
@@ -105,10 +98,29 @@ async function prepare(
 }
 
 /**
- * What the Log has of tables is older than the new slot: rows that were deleted in between are still in it. That there
+ * Resolves when the registry has taken a schema. Of tables that are yet to be read those come first, and others are
+ * asked for as well: their rows would wait for them.
+ */
+async function firstSchemas(
+  client: pg.Client,
+  tables: readonly CatalogTable[],
+  { state, topics }: Held & { readonly topics: Tables },
+): Promise<unknown> {
+  const due = tables.filter((t) => state.get(qualifiedName(t)) !== 'done').slice(0, tablesAhead);
+  if (due.length === 0) return topics.truncateSchemaId();
+  await topics.loadTypes(due, async () => client);
+  const prepared = due.map((table) => topics.prepare(table, async () => client));
+  for (const table of prepared) table.catch(() => {});
+  return prepared[0];
+}
+
+/**
+ * What the Log has of tables is older than a new slot: rows that were deleted in between are still in it. That there
  * will be a slot is written down before there is one, or it would look like that of another Log after a crash.
  */
-async function forget({ state, watermark }: Held): Promise<void> {
+async function begin({ state, watermark }: Held, anew: boolean): Promise<void> {
+  await Promise.all([state.ensureTopic(), watermark.ensureTopic()]);
+  if (!anew) return;
   await state.set(state.tables, 'stopped');
   if (!watermark.written || watermark.lsn !== null) await watermark.set(null);
 }
