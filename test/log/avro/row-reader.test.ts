@@ -140,6 +140,16 @@ describe('rows', () => {
     );
     expect(read(framed(schema, { v: '\ufffd' }))).toEqual({ v: '\ufffd' });
   });
+
+  test('text of any length is whole, with and without what is not ASCII', () => {
+    const schema = record(['v', 'string'], ['w', 'string']);
+    const read = compileRow(schema, { v: 'text', w: 'text' });
+    for (let length = 0; length < 40; length++)
+      for (const last of ['', '\0', '~', '\x7f', '\x80', 'é', '€', '😀']) {
+        const row = { v: 'x'.repeat(length) + last, w: 'behind' };
+        expect(read(framed(schema, row))).toEqual(row);
+      }
+  });
 });
 
 describe('conversion to the declared type is exact, or refused', () => {
