@@ -122,6 +122,27 @@ test('nor is one that is removed while erasures are verified', async () => {
   expect([entryOf(catalog.state, 'v', 1)!.state, verified!.ok]).toEqual(['retired', true]);
 });
 
+test('nor is one whose topic is deleted, and its removal written down a moment later', async () => {
+  const [erasure] = await finishErasures([id], parts);
+  const step = (type: 'retiring' | 'retired') => catalog.record({ type, view: 'v', generation: 1 });
+  await step('retiring');
+  let writtenDown: Promise<unknown> | null = null;
+  const deleted = instead<Log>(log, {
+    async *consume(request: Parameters<Log['consume']>[0]) {
+      if (request.topics.includes(output(1)) && !writtenDown) {
+        await log.deleteTopics([output(1)]);
+        writtenDown = new Promise((resolve) => setTimeout(resolve, 100)).then(() => step('retired'));
+      }
+      yield* log.consume(request);
+    },
+  });
+  const kept = { altered: [], missing: [] };
+  const [verified] = await verifyErasures([erasure!], { ...parts, log: deleted, kept });
+  expect(verified!.ok).toBe(true);
+  await writtenDown;
+  expect(writtenDown).not.toBeNull();
+});
+
 test('what else is wrong with the Log is told', async () => {
   const failing = instead<Log>(log, {
     compact: async () => {
