@@ -4,7 +4,7 @@ import { catalogTopic } from '../materializer/generations/catalog.ts';
 import type { ViewDefinition } from '../materializer/view-definition.ts';
 import type { CheckedConfig } from './config/check.ts';
 import { missingLog } from './existing.ts';
-import { checkFirstStart, missingFile, openLog, sourceTopic } from './wiring.ts';
+import { checkFirstStart, missingFile, openLog, openStore, sourceTopic } from './wiring.ts';
 
 export interface FirstStart {
   readonly sources: readonly string[];
@@ -13,22 +13,74 @@ export interface FirstStart {
   readonly resnapshot?: boolean | undefined;
 }
 
+/** A source or a view that cannot run until an operator has mended something. */
+export interface Refused {
+  readonly kind: 'source' | 'view';
+  readonly name: string;
+  readonly error: InsideoutError;
+}
+
 /**
- * Why a source would be refused, asked before anything is made: of a first start that is refused nothing stays behind,
- * in the Log, in stores and in files. Null when none would be, or when all is there. What may pass is left to the start.
+ * Who would be refused, asked before anything is made: of a first start that is refused nothing stays behind, in the
+ * Log, in stores and in files. Empty when the process has something to do, or when all is there. What may pass is left
+ * to the start.
  */
-export async function refusedAtFirst(
+export async function refusedAtFirst(config: CheckedConfig, start: FirstStart): Promise<readonly Refused[]> {
+  for (const name of start.sources) {
+    const error = await refusalOf(() => ask(config, name, start));
+    if (error) return [{ kind: 'source', name, error }];
+  }
+  const more = start.sources.length > 0 || start.finishErasures || config.deletes;
+  return more ? [] : refusedViews(config, start.views);
+}
+
+/** All of them, where no store takes any; one that is refused beside others does not hold them up. */
+async function refusedViews(
   config: CheckedConfig,
-  start: FirstStart,
-): Promise<{ readonly source: string; readonly error: InsideoutError } | null> {
-  for (const source of start.sources)
-    try {
-      await ask(config, source, start);
-    } catch (cause) {
-      const error = toInsideoutError(cause);
-      if (error.retry !== 'backoff') return { source, error };
-    }
-  return null;
+  views: readonly ViewDefinition[],
+): Promise<readonly Refused[]> {
+  const refused: Refused[] = [];
+  if (await hasCatalog(config)) return refused;
+  for (const { shape, store } of views) {
+    const error = await refusalOf(() => askStore(config, store));
+    if (!error) return [];
+    refused.push({ kind: 'view', name: shape.name, error });
+  }
+  return refused;
+}
+
+async function hasCatalog(config: CheckedConfig): Promise<boolean> {
+  if (missingLog(config)) return false;
+  const log = await openLog(config);
+  try {
+    return (await log.partitions([catalogTopic(config.namespace)])).size > 0;
+  } catch {
+    // A Log that does not answer is told, and waited for, by the start itself.
+    return true;
+  } finally {
+    await log.close();
+  }
+}
+
+async function refusalOf(question: () => Promise<void>): Promise<InsideoutError | null> {
+  try {
+    await question();
+    return null;
+  } catch (cause) {
+    const error = toInsideoutError(cause);
+    return error.retry === 'backoff' ? null : error;
+  }
+}
+
+async function askStore(config: CheckedConfig, name: string): Promise<void> {
+  // Opening would make it.
+  if (missingFile(config.stores[name]!) !== null) return;
+  const store = await openStore(config, name);
+  try {
+    await store.check();
+  } finally {
+    await store.close();
+  }
 }
 
 async function ask(config: CheckedConfig, source: string, start: FirstStart): Promise<void> {

@@ -30,10 +30,8 @@ export async function runDaemon(options: DaemonOptions): Promise<InsideoutError[
   const { config, logger, signal } = options;
   const { resnapshot } = options.hooks;
   const refused = await refusedAtFirst(config, { ...options, resnapshot });
-  if (refused) {
-    logger.error(told('source', refused.source, refused.error, logger), refused.error.message);
-    return [refused.error];
-  }
+  for (const { kind, name, error } of refused) logger.error(told(kind, name, error, logger), error.message);
+  if (refused.length > 0) return refused.map(({ error }) => error);
   const health = new Health();
   const metrics = new Metrics(health);
   const catalog = new SharedCatalog(config);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import cassandra from 'cassandra-driver';
 import { Redis } from 'ioredis';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { topicsAtOnce } from '../../connectors/source/postgres/tables.ts';
 import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
 import type { Log } from '../../log/log.ts';
@@ -40,8 +40,17 @@ afterAll(async () => {
   await server?.stop();
 });
 
+interface Change {
+  readonly url?: string;
+  readonly registry?: string;
+  readonly tables?: readonly string[];
+  readonly redis?: string;
+  readonly views?: readonly string[];
+  readonly log?: { readonly kind: 'embedded'; readonly path: string } | undefined;
+}
+
 /** A source in Kafka with a view in Redis and one in Cassandra, by a name that nothing else has. */
-function projectOf(change: { url?: string; registry?: string; tables?: readonly string[] } = {}) {
+function projectOf(change: Change = {}) {
   const name = uniqueName('first');
   const view = { from: `${name}.public.t`, key: ['id'], columns: { id: 'bigint' } };
   const config = {
@@ -56,9 +65,9 @@ function projectOf(change: { url?: string; registry?: string; tables?: readonly 
         partitions: 1,
       },
     },
-    log: { kind: 'kafka', brokers: [kafka], registry: { url: change.registry ?? registry } },
+    log: change.log ?? { kind: 'kafka', brokers: [kafka], registry: { url: change.registry ?? registry } },
     stores: {
-      keys: { kind: 'redis', url: redis, prefix: `${name}:` },
+      keys: { kind: 'redis', url: change.redis ?? redis, prefix: `${name}:` },
       tables: {
         kind: 'cassandra',
         contactPoints: [nodes.contactPoint],
@@ -69,7 +78,7 @@ function projectOf(change: { url?: string; registry?: string; tables?: readonly 
     views: [
       { name: 'in_keys', store: 'keys', ...view },
       { name: 'in_tables', store: 'tables', ...view },
-    ],
+    ].filter(({ name }) => change.views?.includes(name) ?? true),
     http: false,
   };
   const cwd = mkdtempSync(join(tmpdir(), 'insideout-first-'));
@@ -154,4 +163,22 @@ test('a first start makes nothing when Kafka refuses the topic of the last of ma
   expect(doctor.output).toMatch(refused.error);
   expect(doctor.output).toMatch(refused.mend);
   expect(doctor.code).toBe(3);
+});
+
+test('a first start of views alone makes nothing where no store takes them, in Kafka or in a file', async () => {
+  const user = uniqueName('reader');
+  await keys.call('ACL', ['SETUSER', user, 'on', '>p', '~*', '+@read', '+@connection', '+info']);
+  onTestFinished(async () => {
+    await keys.call('ACL', ['DELUSER', user]);
+  });
+  const readOnly = new URL(redis);
+  readOnly.username = user;
+  readOnly.password = 'p';
+  for (const log of [undefined, { kind: 'embedded', path: 'log.db' }] as const) {
+    const project = projectOf({ redis: readOnly.href, views: ['in_keys'], log });
+    const { code, output } = await runCli(['view', 'run'], { cwd: project.cwd });
+    expect(output).toMatch(/^error: Redis at \S+ refused a command \(NOPERM\)\.$/m);
+    expect(code).toBe(3);
+    expect(await madeOf(project)).toEqual(['insideout.config.yaml']);
+  }
 });
