@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { journalTopic } from '../../deletes/journal.ts';
 import { openKafkaLog } from '../../log/kafka/kafka-log.ts';
 import { recordsOf } from '../support/capture.ts';
+import { createTopic } from '../support/create-topic.ts';
 import { servers } from '../support/servers.ts';
 import { erasureProject, placeOf, poison } from './erasure-project.ts';
 
@@ -55,9 +56,7 @@ test('where the Log does not take what is to be written down of a subject, the c
   onTestFinished(() => admin.disconnect());
   // Room for a request, and not for the hashes of its rows.
   const configEntries = [{ name: 'max.message.bytes', value: '900' }];
-  await admin.createTopics({
-    topics: [{ topic: journalTopic(project.source), numPartitions: 1, configEntries }],
-  });
+  await createTopic(admin, { topic: journalTopic(project.source), numPartitions: 1, configEntries });
   project.up();
   await project.caughtUp();
   const { code, answer } = await project.ask('erase', 'customer', String(poison), '--wait');

@@ -7,6 +7,7 @@ import { rollSegments } from '../../../log/kafka/segment-roll.ts';
 import { settingsJournal } from '../../../log/kafka/settings-journal.ts';
 import type { Log } from '../../../log/log.ts';
 import { compactionConformance } from '../../conformance/log-compaction.ts';
+import { createTopic } from '../../support/create-topic.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 
 const { kafka: broker, registry } = servers();
@@ -37,10 +38,7 @@ const own: Settings = { 'cleanup.policy': 'compact', 'segment.ms': '86400000', '
 async function topicWith(settings: Settings = own, partitions = 1): Promise<string> {
   const topic = uniqueName('compacted');
   const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [{ topic, numPartitions: partitions, configEntries }],
-  });
+  await createTopic(admin, { topic, numPartitions: partitions, configEntries });
   return topic;
 }
 

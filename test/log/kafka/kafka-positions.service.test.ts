@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { partitionKey } from '../../../core/position.ts';
 import { openKafkaLog } from '../../../log/kafka/kafka-log.ts';
 import type { Log, LogRecord } from '../../../log/log.ts';
+import { createTopic } from '../../support/create-topic.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 import { type TailOptions, tail } from '../tail.ts';
 
@@ -37,15 +38,10 @@ async function topicWith(
   configEntries: { name: string; value: string }[] = [],
 ) {
   const topic = uniqueName('positions');
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [
-      {
-        topic,
-        numPartitions: 1,
-        configEntries: [{ name: 'cleanup.policy', value: cleanup }, ...configEntries],
-      },
-    ],
+  await createTopic(admin, {
+    topic,
+    numPartitions: 1,
+    configEntries: [{ name: 'cleanup.policy', value: cleanup }, ...configEntries],
   });
   return topic;
 }

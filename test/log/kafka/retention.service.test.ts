@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openKafkaLog } from '../../../log/kafka/kafka-log.ts';
 import { readOwnSettings } from '../../../log/kafka/topic-settings.ts';
 import type { Log } from '../../../log/log.ts';
+import { createTopic } from '../../support/create-topic.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 
 const { kafka: broker, registry } = servers();
@@ -29,17 +30,12 @@ const spec = (name: string, retentionMs?: number) => ({
 
 test('a compacted topic forgets by age when it is told to, new or not, and keeps what else it says of itself', async () => {
   const [made, there] = [uniqueName('made'), uniqueName('there')];
-  await admin.createTopics({
-    waitForLeaders: true,
-    topics: [
-      {
-        topic: there,
-        numPartitions: 1,
-        configEntries: [
-          { name: 'cleanup.policy', value: 'compact' },
-          { name: 'segment.ms', value: '3600000' },
-        ],
-      },
+  await createTopic(admin, {
+    topic: there,
+    numPartitions: 1,
+    configEntries: [
+      { name: 'cleanup.policy', value: 'compact' },
+      { name: 'segment.ms', value: '3600000' },
     ],
   });
   await log.ensureTopics([spec(made, 5_000), spec(there, 7_000)]);
