@@ -26,21 +26,35 @@ export interface Refused {
  * to the start.
  */
 export async function refusedAtFirst(config: CheckedConfig, start: FirstStart): Promise<readonly Refused[]> {
-  for (const name of start.sources) {
-    const error = await refusalOf(() => ask(config, name, start));
-    if (error) return [{ kind: 'source', name, error }];
+  const opened: { log: Promise<Log> | null } = { log: null };
+  const log = async () => {
+    if (missingLog(config)) return null;
+    opened.log ??= openLog(config);
+    return opened.log;
+  };
+  try {
+    for (const name of start.sources) {
+      const error = await refusalOf(() => askSource(config, name, { ...start, log }));
+      if (error) return [{ kind: 'source', name, error }];
+    }
+    const more = start.sources.length > 0 || start.finishErasures || config.deletes;
+    return more ? [] : await refusedViews(config, start.views, log);
+  } finally {
+    await (await opened.log?.catch(() => null))?.close();
   }
-  const more = start.sources.length > 0 || start.finishErasures || config.deletes;
-  return more ? [] : refusedViews(config, start.views);
 }
+
+/** The Log, opened when it is first needed; null where there is none yet. */
+type LogOnce = () => Promise<Log | null>;
 
 /** All of them, where no store takes any; one that is refused beside others does not hold them up. */
 async function refusedViews(
   config: CheckedConfig,
   views: readonly ViewDefinition[],
+  log: LogOnce,
 ): Promise<readonly Refused[]> {
   const refused: Refused[] = [];
-  if (await hasCatalog(config)) return refused;
+  if (await hasCatalog(config, log)) return refused;
   for (const { shape, store } of views) {
     const error = await refusalOf(() => askStore(config, store));
     if (!error) return [];
@@ -49,16 +63,13 @@ async function refusedViews(
   return refused;
 }
 
-async function hasCatalog(config: CheckedConfig): Promise<boolean> {
-  if (missingLog(config)) return false;
-  const log = await openLog(config);
+async function hasCatalog(config: CheckedConfig, log: LogOnce): Promise<boolean> {
   try {
-    return (await log.partitions([catalogTopic(config.namespace)])).size > 0;
+    const found = await (await log())?.partitions([catalogTopic(config.namespace)]);
+    return found !== undefined && found.size > 0;
   } catch {
     // A Log that does not answer is told, and waited for, by the start itself.
     return true;
-  } finally {
-    await log.close();
   }
 }
 
@@ -83,14 +94,14 @@ async function askStore(config: CheckedConfig, name: string): Promise<void> {
   }
 }
 
-async function ask(config: CheckedConfig, source: string, start: FirstStart): Promise<void> {
-  const log = missingLog(config) ? null : await openLog(config);
-  try {
-    if (await isFirst(config, source, { ...start, log }))
-      await checkFirstStart(config, source, { log, resnapshot: start.resnapshot });
-  } finally {
-    await log?.close();
-  }
+async function askSource(
+  config: CheckedConfig,
+  source: string,
+  start: FirstStart & { readonly log: LogOnce },
+): Promise<void> {
+  const log = await start.log();
+  if (await isFirst(config, source, { ...start, log }))
+    await checkFirstStart(config, source, { log, resnapshot: start.resnapshot });
 }
 
 /** Whether others would make something beside the source that is not there yet: what it makes itself it asks before. */

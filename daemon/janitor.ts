@@ -13,7 +13,8 @@ const crashedAfterMs = 60_000;
 
 /**
  * Removes generations whose time of grace is over, and those that come back with a store that was said to be gone,
- * and goes on with removals that were interrupted, until the signal aborts. What fails is logged and tried again the next time; several processes may do it at once.
+ * and goes on with removals that were interrupted, until the signal aborts. What fails is logged and tried again the
+ * next time; several processes may do it at once.
  */
 export async function runJanitor(parts: {
   config: CheckedConfig;

@@ -106,7 +106,8 @@ async function isGone(entry: GenerationEntry, { config, stores }: Management): P
 const epochOf = (state: CatalogState, { epoch }: GenerationEntry): GenerationEntry[] =>
   state.generations.filter((g) => g.epoch === epoch && g.state === 'building');
 
-const has = ({ config }: Management, view: string): boolean =>
+/** True when the view is in the config. */
+export const has = ({ config }: Management, view: string): boolean =>
   config.views.some((v) => v.shape.name === view);
 
 function ofWish(state: CatalogState, wish: RetireWish): GenerationEntry[] {

@@ -34,6 +34,9 @@ export const emptyCatalog: CatalogState = { generations: [], history: [], lastEp
 /** False once it was removed, or lost with its store. */
 export const exists = ({ state }: GenerationEntry): boolean => state !== 'retired' && state !== 'abandoned';
 
+/** True when nobody is to write to it any more: it is being removed, or was. */
+export const isGoing = (entry: GenerationEntry): boolean => entry.state === 'retiring' || !exists(entry);
+
 /** The generations of a view that still exist. */
 export const generationsOf = (state: CatalogState, view: string): GenerationEntry[] =>
   state.generations.filter((g) => g.view === view && exists(g));
@@ -124,8 +127,7 @@ export function refusal(state: CatalogState, event: CatalogEvent): string | null
       for (const { view, to } of event.moves) {
         const entry = entryOf(state, view, to);
         if (!entry) return `"${view}" has no generation ${to}`;
-        if (entry.state === 'retiring' || !exists(entry))
-          return `generation ${to} of "${view}" is ${entry.state}`;
+        if (isGoing(entry)) return `generation ${to} of "${view}" is ${entry.state}`;
         if (event.type === 'promoted' && event.kind === 'first' && entry.state === 'active')
           return `generation ${to} of "${view}" is active already`;
       }

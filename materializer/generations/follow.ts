@@ -2,7 +2,7 @@ import type { Generation, ViewStore } from '../../connectors/sink/view-store.ts'
 import { InsideoutError, isInsideoutError, toInsideoutError } from '../../core/errors.ts';
 import { fingerprint, type ViewDefinition } from '../view-definition.ts';
 import type { Catalog } from './catalog.ts';
-import { activeOf, entryOf, exists, type GenerationEntry, generationsOf } from './catalog-state.ts';
+import { activeOf, entryOf, type GenerationEntry, generationsOf, isGoing } from './catalog-state.ts';
 import { canBeFed, stage } from './stage.ts';
 
 export interface FollowOptions {
@@ -135,7 +135,7 @@ class Follower {
     const generation = await store.open(view.shape, entry.generation);
     // Opening creates: one that was retired at this moment must not be left behind.
     const now = entryOf(await catalog.refresh(), name, entry.generation);
-    if (now && goes(now)) {
+    if (now && isGoing(now)) {
       await store.drop(name, entry.generation);
       throw new InsideoutError('VIEW_FENCED', `Generation ${entry.generation} of "${name}" was retired.`, {
         hint: 'Nothing needs to be done.',
@@ -164,7 +164,7 @@ class Follower {
   #ended(entry: GenerationEntry, error: unknown): void {
     const { catalog, failed } = this.#options;
     const now = entryOf(catalog.state, entry.view, entry.generation);
-    if (now && goes(now)) return;
+    if (now && isGoing(now)) return;
     const active = activeOf(catalog.state, entry.view);
     // Where readers have none yet, this one was to be theirs: without it the view stands still.
     if (active && now?.state !== 'active' && failed) {
@@ -187,9 +187,6 @@ class Follower {
       changed(canBeFed(view, catalog.state) ? unknownGeneration(name) : waitsForUpstream(view));
   }
 }
-
-/** Nobody writes to it any more. */
-const goes = (entry: GenerationEntry): boolean => entry.state === 'retiring' || !exists(entry);
 
 const otherDefinition = (view: string, generation: number): InsideoutError =>
   new InsideoutError(

@@ -6,7 +6,7 @@ import type { GenerationId } from '../../core/view.ts';
 import { endsOf } from '../../log/ends.ts';
 import type { Log } from '../../log/log.ts';
 import type { Catalog } from './catalog.ts';
-import { entryOf, exists, type GenerationEntry } from './catalog-state.ts';
+import { entryOf, type GenerationEntry, isGoing } from './catalog-state.ts';
 import { type Comparison, compareGenerations } from './compare.ts';
 import type { GateFigures } from './events.ts';
 import { type GenerationProgress, lagOf, progressOf, reached, type StoreOf } from './progress.ts';
@@ -124,7 +124,7 @@ async function look({ entries, catalog, log, store, maxLag }: GateOptions) {
   const progress = new Map<string, GenerationProgress>();
   for (const entry of entries) {
     const now = entryOf(catalog.state, entry.view, entry.generation);
-    if (now && (now.state === 'retiring' || !exists(now))) throw retired(entry);
+    if (now && isGoing(now)) throw retired(entry);
     const found = await progressOf(entry, log, store);
     progress.set(entry.view, found);
     const lag = lagOf(found);

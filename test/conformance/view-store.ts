@@ -4,6 +4,7 @@ import type { Generation, ViewStore } from '../../connectors/sink/view-store.ts'
 import type { Columns } from '../../core/column.ts';
 import type { Row, Value } from '../../core/value.ts';
 import type { Key, ViewChange, ViewShape } from '../../core/view.ts';
+import { everyColumn } from '../support/every-column.ts';
 
 /** Traits in which stores may differ. */
 export interface StoreTraits {
@@ -288,19 +289,7 @@ export function viewStoreConformance(
       expect((await g.claim(topic, 0)).next).toBe(7);
     });
 
-    const all: Columns = {
-      id: 'bigint',
-      te: 'text',
-      i: 'int',
-      b: 'bigint',
-      f: 'float',
-      n: 'numeric',
-      bo: 'boolean',
-      by: 'bytes',
-      ts: 'timestamp',
-      js: 'json',
-      ar: 'array',
-    };
+    const all: Columns = { ...everyColumn, b: 'bigint' };
     const rows: [string, Omit<Row, 'id'>][] = [
       [
         'nulls',

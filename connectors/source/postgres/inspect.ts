@@ -9,7 +9,7 @@ import type { PostgresSourceOptions } from './options.ts';
 import { versionProblem } from './preflight.ts';
 import { readingProblems, schemaProblem } from './privileges.ts';
 import { creationProblem, type Problem, publicationProblem, readPublication } from './publication.ts';
-import { readSlot, type SlotStatus, slotLost } from './slot.ts';
+import { freeSlots, readSlot, type SlotStatus, slotLost } from './slot.ts';
 import { identityProblem, uncapturedColumns } from './table-problems.ts';
 import { qualifiedName } from './tables.ts';
 import { TypeCatalog } from './types.ts';
@@ -52,7 +52,7 @@ async function inspectServer(client: pg.Client): Promise<Finding[]> {
   const { rows } = await client.query(
     `select current_setting('wal_level') as wal_level, current_user as "user",
             (select rolreplication or rolsuper from pg_roles where rolname = current_user) as replication,
-            current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots) as free_slots`,
+            ${freeSlots} as free_slots`,
   );
   const row = rows[0];
   return [

@@ -8,7 +8,7 @@ import type { CatalogTable } from './catalog.ts';
 import { PostgresChangeStream } from './change-stream.ts';
 import { quoteIdent, withClient } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
-import { tablesAhead } from './prepare-ahead.ts';
+import { prepareAhead } from './prepare-ahead.ts';
 import { createPublication } from './publication.ts';
 import { type CreatedSlot, createSlot, currentLsn } from './slot.ts';
 import type { Held } from './slot-gap.ts';
@@ -106,12 +106,11 @@ async function firstSchemas(
   tables: readonly CatalogTable[],
   { state, topics }: Held & { readonly topics: Tables },
 ): Promise<unknown> {
-  const due = tables.filter((t) => state.get(qualifiedName(t)) !== 'done').slice(0, tablesAhead);
+  const due = tables.filter((t) => state.get(qualifiedName(t)) !== 'done');
   if (due.length === 0) return topics.truncateSchemaId();
-  await topics.loadTypes(due, async () => client);
-  const prepared = due.map((table) => topics.prepare(table, async () => client));
-  for (const table of prepared) table.catch(() => {});
-  return prepared[0];
+  const connected = async () => client;
+  await topics.loadTypes(due, connected);
+  return prepareAhead(due, (table) => topics.prepare(table, connected))(0);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { CatalogTable } from './catalog.ts';
 import type { PreparedTable } from './tables.ts';
 
 /** So many that the registry is asked for these while the broker still creates their topics. */
-export const tablesAhead = 16;
+const tablesAhead = 16;
 
 /**
  * Prepares tables in their order, some of them ahead: registries take milliseconds for each, and with many small

@@ -59,11 +59,13 @@ export async function readSlot(client: pg.Client, slot: string): Promise<SlotSta
   };
 }
 
+/** SQL: how many slots can be made. */
+export const freeSlots =
+  "current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots)";
+
 /** Errors: `SOURCE_SLOTS_EXHAUSTED` when no slot can be made. */
 export async function requireFreeSlot(client: pg.Client, options: SlotOptions): Promise<void> {
-  const { rows } = await client.query(
-    `select current_setting('max_replication_slots')::int - (select count(*) from pg_replication_slots) as free`,
-  );
+  const { rows } = await client.query(`select ${freeSlots} as free`);
   if (Number(rows[0].free) > 0) return;
   throw slotsExhausted(attempt(options, `looking for a slot for "${options.slot}"`));
 }

@@ -7,6 +7,7 @@ import { startPostgres } from '../../../../stack/postgres.ts';
 import { type Capture, capture, recordsOf, slotOf, tableOf, temporaryLog } from '../../../support/capture.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { eventually } from '../../../support/eventually.ts';
+import { instead } from '../../../support/instead.ts';
 import { sourceStreams } from '../../../support/source-streams.ts';
 
 let db: TestDatabase;
@@ -45,15 +46,10 @@ const streams = () => sourceStreams(db, slotOf(db.url));
 
 /** The Log, with something to be done before each append. */
 const withAppend = (first: (records: Parameters<EmbeddedLog['append']>[0]) => Promise<void>): EmbeddedLog =>
-  new Proxy(log, {
-    get: (target, name) => {
-      if (name === 'append')
-        return async (records: Parameters<EmbeddedLog['append']>[0]) => {
-          await first(records);
-          return target.append(records);
-        };
-      const value = Reflect.get(target, name) as unknown;
-      return typeof value === 'function' ? value.bind(target) : value;
+  instead<EmbeddedLog>(log, {
+    append: async (records: Parameters<EmbeddedLog['append']>[0]) => {
+      await first(records);
+      return log.append(records);
     },
   });
 
