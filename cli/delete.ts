@@ -3,8 +3,7 @@ import { InsideoutError } from '../core/errors.ts';
 import type { Erasures } from '../daemon/erasures.ts';
 import type { GivenKey } from '../deletes/topic-key.ts';
 import { config, globals } from './context.ts';
-import { finish, humanErasures, plainErasure, warn, whatIsLeft } from './erase.ts';
-import { exit, report } from './output.ts';
+import { reportBegun, warn, whatIsLeft } from './erase.ts';
 import { withErasures } from './with-erasures.ts';
 
 interface Options {
@@ -28,15 +27,7 @@ export function deleteCommand(): Command {
       const work = async (erasures: Erasures, signal: AbortSignal) => {
         const begun = await erasures.deleteKeys(topic, [key], signal);
         await warn(erasures, begun, signal);
-        const finished = options.wait
-          ? await finish(
-              erasures,
-              begun.map((e) => e.id),
-              { json, signal },
-            )
-          : begun;
-        report(json, finished.map(plainErasure), () => humanErasures(finished, options.wait === true));
-        if (options.wait && finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
+        await reportBegun(erasures, begun, { wait: options.wait === true, json, signal });
       };
       await withErasures(loaded, work, whatIsLeft);
     });

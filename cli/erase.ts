@@ -51,15 +51,7 @@ export function eraseCommand(): Command {
         }
         warnOfNobody(begun);
         await warn(erasures, begun, signal);
-        const finished = options.wait
-          ? await finish(
-              erasures,
-              begun.map((e) => e.id),
-              { json, signal },
-            )
-          : begun.map((e) => erasures.erasure(e.id));
-        report(json, finished.map(plainErasure), () => humanErasures(finished, options.wait === true));
-        if (options.wait && finished.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
+        await reportBegun(erasures, begun, { wait: options.wait === true, json, signal });
       };
       await withErasures(loaded, work, whatIsLeft);
     });
@@ -120,6 +112,18 @@ function idsOf(file: string): string[] {
       cause: error,
     });
   }
+}
+
+/** Of erasures that were begun; to `wait` takes them to their certificates before, and fails where one has none. */
+export async function reportBegun(
+  erasures: Erasures,
+  begun: readonly Erasure[],
+  { wait, json, signal }: { wait: boolean; json: boolean; signal: AbortSignal },
+): Promise<void> {
+  const ids = begun.map((e) => e.id);
+  const all = wait ? await finish(erasures, ids, { json, signal }) : ids.map((id) => erasures.erasure(id));
+  report(json, all.map(plainErasure), () => humanErasures(all, wait));
+  if (wait && all.some((e) => e.phase !== 'completed')) process.exitCode = exit.failed;
 }
 
 /** Who goes on with what an interrupted command did since the journal had so many events. */

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { InsideoutError } from '../core/errors.ts';
 import { Management } from '../daemon/management.ts';
-import { lost, type RetireWish, removed, unseen } from '../daemon/retiring.ts';
+import { has, lost, type RetireWish, removed, unseen } from '../daemon/retiring.ts';
 import { shutdownSignal } from '../daemon/shutdown.ts';
 import { activeOf, type GenerationEntry } from '../materializer/generations/catalog-state.ts';
 import { settlePromotions } from '../materializer/generations/promote.ts';
@@ -96,9 +96,8 @@ function retired(
 ): string {
   const lines = entries.map((e) => `retired generation ${e.generation} of ${e.view}`);
   if (lines.length === 0) lines.push('nothing is in grace');
-  const { catalog, config: loaded } = management;
-  const shown = name === undefined ? null : activeOf(catalog.state, name);
-  if (shown && !loaded.views.some((v) => v.shape.name === name))
+  const shown = name === undefined ? null : activeOf(management.catalog.state, name);
+  if (shown && !has(management, shown.view))
     lines.push(`readers see generation ${shown.generation} of ${name}: insideout retire ${name} --force`);
   return lines.join('\n');
 }
