@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import { isTopicMissing } from './kafka-errors.ts';
 import { topicResource } from './topics.ts';
@@ -29,9 +30,15 @@ export async function readOwnSettings(
   );
 }
 
+/** A broker shows a change as soon as it has heard of it from the controller that answered: mostly at once. */
+const shownWithinMs = 5_000;
+const lookEveryMs = 10;
+
 /**
  * Replaces everything that topics say of themselves: AlterConfigs, the only such request that kafkajs has. One topic at
- * a time, so that one that is deleted at this moment keeps nothing from the others.
+ * a time, so that one that is deleted at this moment keeps nothing from the others. Resolves when it can be read back,
+ * so that who reads next does not take what was there before for what somebody wants; or after some seconds for each
+ * topic that somebody else changes at this moment.
  */
 export async function writeOwnSettings(
   admin: Admin,
@@ -44,9 +51,19 @@ export async function writeOwnSettings(
         validateOnly: false,
         resources: [{ type: topicResource, name, configEntries }],
       });
+      await shown(admin, name, settings);
     } catch (error) {
       if (!isTopicMissing(error)) throw error;
     }
+}
+
+async function shown(admin: Admin, topic: string, settings: OwnSettings): Promise<void> {
+  const deadline = Date.now() + shownWithinMs;
+  for (;;) {
+    const present = (await readOwnSettings(admin, [topic])).get(topic);
+    if ((present && sameSettings(present, settings)) || Date.now() >= deadline) return;
+    await delay(lookEveryMs);
+  }
 }
 
 export const sameSettings = (a: OwnSettings, b: OwnSettings): boolean =>

@@ -1,13 +1,15 @@
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel, type ResourceConfigQuery } from 'kafkajs';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { partitionKey } from '../../../core/position.ts';
 import { openKafkaLog } from '../../../log/kafka/kafka-log.ts';
 import { LentSettings } from '../../../log/kafka/lent-settings.ts';
 import { rollSegments } from '../../../log/kafka/segment-roll.ts';
 import { settingsJournal } from '../../../log/kafka/settings-journal.ts';
+import { writeOwnSettings } from '../../../log/kafka/topic-settings.ts';
 import type { Log } from '../../../log/log.ts';
 import { compactionConformance } from '../../conformance/log-compaction.ts';
 import { createTopic } from '../../support/create-topic.ts';
+import { instead } from '../../support/instead.ts';
 import { servers, uniqueName } from '../../support/servers.ts';
 
 const { kafka: broker, registry } = servers();
@@ -54,10 +56,8 @@ async function settingsOf(topic: string): Promise<Settings> {
   );
 }
 
-async function setSettings(topic: string, settings: Settings): Promise<void> {
-  const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-  await admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries }] });
-}
+const setSettings = (topic: string, settings: Settings): Promise<void> =>
+  writeOwnSettings(admin, new Map([[topic, new Map(Object.entries(settings))]]));
 
 const append = (topic: string, ...values: string[]) =>
   log.append(
@@ -142,6 +142,38 @@ test('a process that finds the settings of another in place gives back what was 
   await second.giveBack();
   expect(await settingsOf(topic)).toEqual(own);
 });
+
+test('what was lent is given back, and what was given back is lent, also while brokers show what was before', async () => {
+  const topic = await topicWith();
+  const ours = new Map([['segment.ms', '1000']]);
+  const settings = new LentSettings({ admin: lagging(admin, 3), journal: settingsJournal(log), ours });
+  for (let turn = 0; turn < 2; turn++) {
+    await settings.lend([topic], ['segment.ms']);
+    expect((await settingsOf(topic))['segment.ms']).toBe('1000');
+    await settings.giveBack();
+    expect(await settingsOf(topic)).toEqual(own);
+  }
+});
+
+/** A broker that hears of each change a little later: it answers so often with what was before. */
+function lagging(admin: Admin, answers: number): Admin {
+  let before: ReturnType<Admin['describeConfigs']> | null = null;
+  let left = 0;
+  const asked = { includeSynonyms: false, resources: [] as ResourceConfigQuery[] };
+  return instead(admin, {
+    describeConfigs: (question: typeof asked) => {
+      if (before && left-- > 0) return before;
+      asked.resources = question.resources;
+      return admin.describeConfigs(question);
+    },
+    alterConfigs: async (change: Parameters<Admin['alterConfigs']>[0]) => {
+      before = admin.describeConfigs(asked);
+      await before;
+      await admin.alterConfigs(change);
+      left = answers;
+    },
+  });
+}
 
 test('beginning a segment shows nobody a record, also those who read what is not committed', async () => {
   const topic = await topicWith({ 'cleanup.policy': 'compact', 'segment.ms': '1' }, 3);
