@@ -1,5 +1,5 @@
 import { openCassandraStore } from '../../connectors/sink/cassandra/cassandra-store.ts';
-import { cassandraAlone } from '../ceilings/cassandra.ts';
+import { cassandraAlone, dropKeyspace, warmUpCassandra } from '../ceilings/cassandra.ts';
 import { consumeAlone } from '../ceilings/consumer.ts';
 import { runView } from '../ours/view.ts';
 import { cassandraAddress } from '../servers.ts';
@@ -16,7 +16,9 @@ export const sinkCassandra: Case = {
   run: async ({ records, run, profile, servers, say }) => {
     const topic = await source.make({ servers, records, say });
     const { contactPoint, dataCenter } = cassandraAddress;
-    const options = { contactPoints: [contactPoint], dataCenter, keyspace: `bench${run}` };
+    const keyspace = `bench${run}`;
+    const options = { contactPoints: [contactPoint], dataCenter, keyspace };
+    if (run === 1) await warmUpCassandra();
     say('insideout');
     const measured = await runView({
       topic,
@@ -26,6 +28,7 @@ export const sinkCassandra: Case = {
       namespace: `bench_cassandra${run}`,
       profile,
     });
+    await dropKeyspace(keyspace);
     say('cassandra-driver alone');
     const ceilings = [...(await cassandraAlone(records)), await consumeAlone(topic, records)];
     return { ours: { name: 'insideout, Cassandra', measured }, ceilings, peers: [] };

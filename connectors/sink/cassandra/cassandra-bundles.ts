@@ -26,9 +26,9 @@ export function* bundles(rows: readonly RowChange[]): Generator<RowChange[]> {
 }
 
 function sizeOf(change: RowChange): number {
-  const values = change.op === 'delete' ? change.key : Object.values(change.row);
   let size = 20;
-  for (const value of values) size += bytesOf(value);
+  if (change.op === 'delete') for (const value of change.key) size += bytesOf(value);
+  else for (const name in change.row) size += bytesOf(change.row[name]!);
   return size;
 }
 

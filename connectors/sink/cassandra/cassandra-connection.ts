@@ -1,5 +1,6 @@
 import { Client, policies, types } from 'cassandra-driver';
 import { classifyCassandra } from './cassandra-errors.ts';
+import type { Statement } from './cassandra-statements.ts';
 
 export interface CassandraOptions {
   /** `host` or `host:port`. */
@@ -96,9 +97,8 @@ export class CassandraConnection {
   }
 
   /** Statements as one unlogged batch, with the driver's own error; each partition's are applied together. */
-  runTogether(statements: readonly { cql: string; params: readonly unknown[] }[]): Promise<types.ResultSet> {
-    const queries = statements.map(({ cql, params }) => ({ query: cql, params: params as unknown[] }));
-    return this.#client.batch(queries, { prepare: true, logged: false, isIdempotent: true });
+  runTogether(statements: Statement[]): Promise<types.ResultSet> {
+    return this.#client.batch(statements, { prepare: true, logged: false, isIdempotent: true });
   }
 
   /** A read of what lightweight transactions wrote, newest state guaranteed. */
@@ -113,7 +113,7 @@ export class CassandraConnection {
   }
 
   /** Several conditional statements on one partition as one lightweight transaction. */
-  compareAndSetAll(queries: { query: string; params: unknown[] }[]): Promise<types.ResultSet> {
+  compareAndSetAll(queries: Statement[]): Promise<types.ResultSet> {
     return this.#call(() =>
       this.#client.batch(queries, { prepare: true, logged: true, isIdempotent: false }),
     );

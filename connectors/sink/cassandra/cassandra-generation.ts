@@ -12,7 +12,7 @@ import type { CassandraConnection } from './cassandra-connection.ts';
 import { blamesStatement, classifyCassandra, lostStatement, unstorable } from './cassandra-errors.ts';
 import { planBatch, type RowChange } from './cassandra-plan.ts';
 import type { Tables } from './cassandra-schema.ts';
-import { type Statements, statementsOf } from './cassandra-statements.ts';
+import { type Statement, type Statements, statementsOf } from './cassandra-statements.ts';
 import { writeTime } from './cassandra-timestamps.ts';
 import { fromCql } from './cassandra-values.ts';
 import { windowed } from './windowed.ts';
@@ -80,8 +80,8 @@ export class CassandraGeneration implements Generation {
       const found = await this.#connection.run(this.#statements.written, this.#statements.key(key));
       const written = found.first()?.written as bigint | null | undefined;
       if (written === null || written === undefined) return;
-      const { cql, params } = this.#statements.remove(key, written);
-      await this.#connection.run(cql, params);
+      const { query, params } = this.#statements.remove(key, written);
+      await this.#connection.run(query, params);
     });
   }
 
@@ -130,14 +130,14 @@ export class CassandraGeneration implements Generation {
   #writeAll(bundle: readonly RowChange[], partition: number): Promise<types.ResultSet> {
     const [only] = bundle;
     if (bundle.length === 1 && only) return this.#write(only, partition);
-    return this.#connection.runTogether(
-      bundle.flatMap((change) => this.#statements.parts(change, partition)),
-    );
+    const statements: Statement[] = [];
+    for (const change of bundle) statements.push(...this.#statements.parts(change, partition));
+    return this.#connection.runTogether(statements);
   }
 
   #write(change: RowChange, partition: number): Promise<types.ResultSet> {
-    const { cql, params } = this.#statements.write(change, partition);
-    return this.#connection.runRaw(cql, params);
+    const { query, params } = this.#statements.write(change, partition);
+    return this.#connection.runRaw(query, params);
   }
 
   /** Deletes the partition's rows that are older than the truncate, at the truncate's time. */

@@ -6,9 +6,10 @@ import { partitionColumn, quote } from './cassandra-schema.ts';
 import { clearTime, writeTime } from './cassandra-timestamps.ts';
 import { toCql } from './cassandra-values.ts';
 
+/** As the driver takes it in a batch. */
 export interface Statement {
-  readonly cql: string;
-  readonly params: readonly unknown[];
+  readonly query: string;
+  readonly params: unknown[];
 }
 
 /**
@@ -71,10 +72,10 @@ export function statementsOf(table: string, view: ViewShape, expiry: Expiry | nu
     ends: view.ttl ? `SELECT ${quote(view.ttl.column)} FROM ${table}` : null,
     probe: `SELECT ${partitionColumn} FROM ${table} LIMIT 1`,
     key,
-    remove: (values, written) => ({ cql: remove, params: [written, ...key(values)] }),
+    remove: (values, written) => ({ query: remove, params: [written, ...key(values)] }),
     write(change, partition) {
       const [first, second] = parts(change, partition);
-      return second ? { cql: replace, params: [...first!.params, ...second.params] } : first!;
+      return second ? { query: replace, params: [...first!.params, ...second.params] } : first!;
     },
     parts,
   };
@@ -82,15 +83,15 @@ export function statementsOf(table: string, view: ViewShape, expiry: Expiry | nu
   function parts(change: RowChange, partition: number): Statement[] {
     const keyValues = key(change.key);
     const at = writeTime(change.offset);
-    if (change.op === 'delete') return [{ cql: remove, params: [at, ...keyValues] }];
+    if (change.op === 'delete') return [{ query: remove, params: [at, ...keyValues] }];
     const values = [...keyValues, ...rest(change.row), partition, at];
     if (expiry) {
       const end = expiry.end(change.row);
-      if (expiry.ended(end)) return [{ cql: remove, params: [at, ...keyValues] }];
+      if (expiry.ended(end)) return [{ query: remove, params: [at, ...keyValues] }];
       values.push(secondsLeft(end, expiry.now()));
     }
-    const written = { cql: insert, params: values };
+    const written = { query: insert, params: values };
     if (!hasNull(change.row)) return [written];
-    return [{ cql: remove, params: [clearTime(change.offset), ...keyValues] }, written];
+    return [{ query: remove, params: [clearTime(change.offset), ...keyValues] }, written];
   }
 }

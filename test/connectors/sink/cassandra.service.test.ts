@@ -96,8 +96,8 @@ test('the statements of any pieces of the log, in any order and number, leave wh
         for (const [start, length] of ranges) {
           const from = start % changes.length;
           for (const row of planBatch(changes.slice(from, from + length), 0).rows) {
-            const { cql, params } = write(row, 0);
-            await client.execute(cql, params as unknown[], { prepare: true });
+            const { query, params } = write(row, 0);
+            await client.execute(query, params, { prepare: true });
           }
         }
         expect(await rowsOf(generation)).toEqual(
