@@ -31,13 +31,13 @@ export interface CountOptions {
   /** What this many of the counted things are called a record; 1.1 where a delete makes two. Default 1. */
   readonly perRecord?: number;
   readonly timeoutMs?: number;
+  /** How often it is asked. Default 25 ms. */
+  readonly pollMs?: number;
 }
-
-const pollMs = 25;
 
 /** Looks on until the target is reached. Throws when the process ends before, or time runs out. */
 export async function countUntil(options: CountOptions): Promise<Measured> {
-  const { pid, startedAt, target, base = 0, perRecord = 1, timeoutMs = 900_000 } = options;
+  const { pid, startedAt, target, base = 0, perRecord = 1, timeoutMs = 900_000, pollMs = 25 } = options;
   let first: Sample | null = null;
   for (;;) {
     const counted = (await options.count()) - base;

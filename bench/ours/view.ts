@@ -19,6 +19,8 @@ export interface ViewRun {
   /** First part of the names of groups and the topic of generations: a new one begins from nothing. */
   readonly namespace: string;
   readonly profile: string | null;
+  /** How often the checkpoint is looked at. Default 25 ms. */
+  readonly pollMs?: number;
 }
 
 export function viewConfig(run: ViewRun): Config {
@@ -39,6 +41,7 @@ export async function runView(run: ViewRun): Promise<Measured> {
     ...daemon,
     count: checkpointOf(store, async () => store.active(viewName)),
     target: run.records,
+    ...(run.pollMs === undefined ? {} : { pollMs: run.pollMs }),
   });
   await daemon.stop();
   await store.close();
