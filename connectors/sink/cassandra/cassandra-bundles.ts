@@ -6,7 +6,10 @@ import type { RowChange } from './cassandra-plan.ts';
  * (`unlogged_batch_across_partitions_warn_threshold`); these stay below both.
  */
 const maxRows = 10;
-const maxBytes = 4 << 10;
+const maxBytes = 4_800;
+/** What a node counts for a row, and for each of its values beside the value: times of writing, expiry and deletion. */
+const rowBytes = 24;
+const cellBytes = 16;
 
 /** Rows in groups that travel in one request. A row that is large by itself goes alone. */
 export function* bundles(rows: readonly RowChange[]): Generator<RowChange[]> {
@@ -26,14 +29,14 @@ export function* bundles(rows: readonly RowChange[]): Generator<RowChange[]> {
 }
 
 function sizeOf(change: RowChange): number {
-  let size = 20;
-  if (change.op === 'delete') for (const value of change.key) size += bytesOf(value);
-  else for (const name in change.row) size += bytesOf(change.row[name]!);
+  let size = rowBytes;
+  if (change.op === 'delete') for (const value of change.key) size += cellBytes + bytesOf(value);
+  else for (const name in change.row) size += cellBytes + bytesOf(change.row[name]!);
   return size;
 }
 
 function bytesOf(value: Value): number {
-  if (typeof value === 'string') return value.length * 3;
+  if (typeof value === 'string') return Buffer.byteLength(value);
   if (value instanceof Uint8Array) return value.length;
   if (Array.isArray(value)) return value.reduce((sum: number, member: Value) => sum + bytesOf(member) + 8, 8);
   return 8;

@@ -1,6 +1,7 @@
 import { Client } from 'cassandra-driver';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bundles } from '../../../connectors/sink/cassandra/cassandra-bundles.ts';
 import { planBatch } from '../../../connectors/sink/cassandra/cassandra-plan.ts';
 import { statementsOf } from '../../../connectors/sink/cassandra/cassandra-statements.ts';
 import { openCassandraStore } from '../../../connectors/sink/cassandra/cassandra-store.ts';
@@ -107,6 +108,31 @@ test('the statements of any pieces of the log, in any order and number, leave wh
     ),
     { numRuns: 10 },
   );
+});
+
+test('rows travel together as far as a node warns of nothing, whatever their sizes', async () => {
+  const columns = Object.fromEntries([['id', 'text'], ...'abcdef'.split('').map((name) => [name, 'text'])]);
+  const view: ViewShape = { name: uniqueName('v'), columns, key: ['id'] };
+  await store.open(view, 1);
+  const { parts } = statementsOf(`${keyspace}."${view.name}_g1"`, view);
+  const sizes = new Set<number>();
+  for (const length of [0, 1, 20, 60, 100, 200, 400, 700])
+    for (const character of ['x', 'é', '€']) {
+      const rows = Array.from({ length: 20 }, (_, offset) => {
+        const id = `${length} ${character} ${offset}`;
+        const values = Object.fromEntries(
+          'abcdef'.split('').map((n) => [n, n === 'f' ? null : character.repeat(length)]),
+        );
+        return { op: 'upsert' as const, offset, key: [id], row: { id, ...values } };
+      });
+      for (const bundle of bundles(rows)) {
+        const statements = bundle.flatMap((change) => parts(change, 0));
+        const { info } = await client.batch(statements, { prepare: true, logged: false });
+        if (bundle.length > 1) expect(info.warnings ?? []).toEqual([]);
+        sizes.add(bundle.length);
+      }
+    }
+  expect(Math.max(...sizes)).toBe(10);
 });
 
 test('a fenced writer whose writes arrive late changes nothing', async () => {
