@@ -75,6 +75,8 @@ export const cassandraSchema = z.strictObject({
   username: z.string().optional(),
   password: z.string().optional(),
   replicationFactor: positive.optional(),
+  batchRows: positive.optional(),
+  batchBytes: positive.optional(),
 });
 
 export const httpSchema = z.union([

@@ -1,23 +1,33 @@
 import type { Value } from '../../../core/value.ts';
 import type { RowChange } from './cassandra-plan.ts';
 
+/** What travels in one request at most. */
+export interface BundleLimits {
+  readonly rows: number;
+  /** As a node counts it. */
+  readonly bytes: number;
+}
+
 /**
- * A node warns of a batch over 5 kB (`batch_size_warn_threshold`) and of one over ten partitions
- * (`unlogged_batch_across_partitions_warn_threshold`); these stay below both.
+ * A node warns of a batch over ten partitions (`unlogged_batch_across_partitions_warn_threshold`) and of one over 5 KiB
+ * (`batch_size_warn_threshold`), if nobody has told it otherwise; these stay below both.
  */
-const maxRows = 10;
-const maxBytes = 4_800;
+export const belowWarnings: BundleLimits = { rows: 10, bytes: 4_800 };
+
 /** What a node counts for a row, and for each of its values beside the value: times of writing, expiry and deletion. */
 const rowBytes = 24;
 const cellBytes = 16;
 
 /** Rows in groups that travel in one request. A row that is large by itself goes alone. */
-export function* bundles(rows: readonly RowChange[]): Generator<RowChange[]> {
+export function* bundles(
+  rows: readonly RowChange[],
+  limits: BundleLimits = belowWarnings,
+): Generator<RowChange[]> {
   let bundle: RowChange[] = [];
   let bytes = 0;
   for (const row of rows) {
     const size = sizeOf(row);
-    if (bundle.length > 0 && (bundle.length >= maxRows || bytes + size > maxBytes)) {
+    if (bundle.length > 0 && (bundle.length >= limits.rows || bytes + size > limits.bytes)) {
       yield bundle;
       bundle = [];
       bytes = 0;

@@ -13,6 +13,10 @@ export interface CassandraOptions {
   readonly password?: string | undefined;
   /** Copies of each row, used only when the keyspace has to be created. Default 1. */
   readonly replicationFactor?: number | undefined;
+  /** Rows that travel in one request at most. Default 10. */
+  readonly batchRows?: number | undefined;
+  /** Their size at most, as a node counts it. Default 4,800 bytes. A larger row goes alone. */
+  readonly batchBytes?: number | undefined;
   /** Tells how long the rows of views with a `ttl` have left. Default Date.now. */
   readonly now?: (() => number) | undefined;
 }

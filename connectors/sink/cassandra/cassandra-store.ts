@@ -1,6 +1,7 @@
 import type { GenerationId, ViewShape } from '../../../core/view.ts';
 import { dropsActive, gone, shapeText, wrongShape } from '../store-errors.ts';
 import type { Generation, Promotion, ViewStore } from '../view-store.ts';
+import { type BundleLimits, belowWarnings } from './cassandra-bundles.ts';
 import { CassandraClaims } from './cassandra-claims.ts';
 import { CassandraConnection, type CassandraOptions } from './cassandra-connection.ts';
 import { CassandraGeneration } from './cassandra-generation.ts';
@@ -25,7 +26,7 @@ export async function openCassandraStore(options: CassandraOptions): Promise<Vie
   const connection = new CassandraConnection(options);
   try {
     await connection.connect();
-    return new CassandraStore(connection, await createSchema(connection, options), options.now);
+    return new CassandraStore(connection, await createSchema(connection, options), options);
   } catch (error) {
     await connection.close();
     throw error;
@@ -36,9 +37,14 @@ class CassandraStore implements ViewStore {
   readonly #connection: CassandraConnection;
   readonly #tables: Tables;
   readonly #now: (() => number) | undefined;
+  readonly #limits: BundleLimits;
 
-  constructor(connection: CassandraConnection, tables: Tables, now: (() => number) | undefined) {
-    this.#now = now;
+  constructor(connection: CassandraConnection, tables: Tables, options: CassandraOptions) {
+    this.#now = options.now;
+    this.#limits = {
+      rows: options.batchRows ?? belowWarnings.rows,
+      bytes: options.batchBytes ?? belowWarnings.bytes,
+    };
     this.#connection = connection;
     this.#tables = tables;
   }
@@ -158,6 +164,7 @@ class CassandraStore implements ViewStore {
       view,
       id,
       now: this.#now,
+      limits: this.#limits,
     });
   }
 
