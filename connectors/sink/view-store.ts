@@ -90,9 +90,6 @@ export interface Generation {
    */
   step(): number | null;
 
-  /** Rows of which an application should not have more, for a store that takes its time; any number without it. */
-  readonly rowsAtOnce?: number;
-
   /** Next offset of every partition that was ever claimed. */
   checkpoint(): Promise<Checkpoint>;
 

@@ -10,7 +10,7 @@ import { type FailedRecord, type Stage, writeDeadLetters } from './dead-letters.
 import { condemnsRecord, type Decoder } from './decoder.ts';
 import type { ErasedKeys } from './erased.ts';
 import type { ViewObserver } from './observer.ts';
-import { pieceLimits, pieces, steps, turnEvery } from './pieces.ts';
+import { pieces, steps, turnEvery } from './pieces.ts';
 import type { Publisher } from './publisher.ts';
 import { type Backoff, isAbort, untilItWorks } from './retry.ts';
 import type { Stepping } from './stepping.ts';
@@ -70,11 +70,10 @@ export class PartitionRun {
 
   /** Resolves when everything but the last parts of the batch is in the store. Reports failures, never throws. */
   async take(batch: RecordBatch): Promise<void> {
-    const { throttle, publisher, generation } = this.#parts;
-    const limits = { ...pieceLimits, records: generation.rowsAtOnce ?? pieceLimits.records };
+    const { throttle, publisher } = this.#parts;
     this.reaches(batch.end);
     try {
-      for (const piece of pieces(batch, limits)) {
+      for (const piece of pieces(batch)) {
         if (this.#ended) return;
         await throttle?.take(piece.records.length, this.#signal);
         const changes = await this.#decode(piece);

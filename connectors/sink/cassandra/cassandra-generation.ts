@@ -53,9 +53,6 @@ export class CassandraGeneration implements Generation {
     return null;
   }
 
-  /** Of more, the objects would live so long that the garbage collector takes a quarter of this process's time. */
-  readonly rowsAtOnce = 1_000;
-
   checkpoint(): Promise<Checkpoint> {
     return this.#claims.checkpoint();
   }
