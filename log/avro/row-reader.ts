@@ -112,7 +112,8 @@ function compileFields(
   const last = fields.findLastIndex((f) => wanted.includes(columnOf(f)));
   const steps = fields.slice(0, last + 1).map((field): Step => {
     const name = columnOf(field);
-    const type = columns[name];
+    // A column may have the name of something that every object has.
+    const type = Object.hasOwn(columns, name) ? columns[name] : undefined;
     if (type === undefined) return { name: null, run: compileSkip(field.type, names) };
     const run = compileValue(field.type, type);
     if (!run) throw unconvertible(name, type);

@@ -53,6 +53,34 @@ describe('rows', () => {
     Object.fromEntries(names.map((n) => [n, fc.option(fields[n][2] as fc.Arbitrary<unknown>)])) as never,
   ) as fc.Arbitrary<Record<string, unknown>>;
 
+  test('columns may have any name, wanted or not, and mean nothing but themselves', () => {
+    const wanted = [
+      '__proto__',
+      'toString',
+      'a"b',
+      "it's",
+      'back\\slash',
+      'two\nlines',
+      '`',
+      '\u2028',
+      '*/',
+      '',
+    ];
+    const others = ['constructor', 'hasOwnProperty'];
+    const columns = [...others, ...wanted];
+    const schema = record(
+      ...columns.map((column, i): [string, AvroSchema, object] => [`c${i}`, 'string', { column }]),
+    );
+    const value = Object.fromEntries(columns.map((column, i) => [`c${i}`, `value of ${column}`]));
+    const declared: Columns = Object.fromEntries([...wanted, 'valueOf'].map((name) => [name, 'text']));
+    const row = compileRow(schema, declared)(framed(schema, value))!;
+    expect(Object.entries(row)).toEqual([
+      ...wanted.map((name) => [name, `value of ${name}`]),
+      ['valueOf', null],
+    ]);
+    expect(Object.getPrototypeOf(row)).toBe(Object.prototype);
+  });
+
   test('the wanted columns are read exactly, whichever columns lie between them', () => {
     fc.assert(
       fc.property(fc.shuffledSubarray(names), fc.subarray(names), values, (written, wanted, row) => {
