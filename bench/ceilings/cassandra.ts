@@ -14,14 +14,14 @@ const warmUpRecords = 300_000;
 
 /** The driver with prepared inserts on a table of the same layout: one by one, and in unlogged batches of 50. */
 export async function cassandraAlone(records: number): Promise<Ceiling[]> {
-  const [single, batches] = await connected(async (client) => [
-    await measured(client, records, { size: 1, underWay: width }),
-    await measured(client, records, inBatches),
-  ]);
-  const best = Math.max(single!, batches!);
+  const { single, batches } = await connected(async (client) => ({
+    single: await measured(client, records, { size: 1, underWay: width }),
+    batches: await measured(client, records, inBatches),
+  }));
+  const best = Math.max(single, batches);
   return [
-    { name: 'bare cassandra-driver, single inserts', recordsPerSecond: single!, compared: single === best },
-    { name: 'bare cassandra-driver, batches of 50', recordsPerSecond: batches!, compared: batches === best },
+    { name: 'bare cassandra-driver, single inserts', recordsPerSecond: single, compared: single === best },
+    { name: 'bare cassandra-driver, batches of 50', recordsPerSecond: batches, compared: batches === best },
   ];
 }
 

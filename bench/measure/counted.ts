@@ -32,7 +32,7 @@ export interface CountOptions {
   readonly perRecord?: number;
   readonly timeoutMs?: number;
   /** How often it is asked. Default 25 ms. */
-  readonly pollMs?: number;
+  readonly pollMs?: number | undefined;
 }
 
 /** Looks on until the target is reached. Throws when the process ends before, or time runs out. */

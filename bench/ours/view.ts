@@ -41,7 +41,7 @@ export async function runView(run: ViewRun): Promise<Measured> {
     ...daemon,
     count: checkpointOf(store, async () => store.active(viewName)),
     target: run.records,
-    ...(run.pollMs === undefined ? {} : { pollMs: run.pollMs }),
+    pollMs: run.pollMs,
   });
   await daemon.stop();
   await store.close();

@@ -1,16 +1,14 @@
-import { createRequire } from 'node:module';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
+import { startThread } from './sqlite-thread.ts';
 
 /**
- * In bulk, a quarter of a writer's time went into copying the write-ahead log back into the file. Here a thread does
+ * In bulk, a fifth of a writer's time went into copying the write-ahead log back into the file. Here a thread does
  * that beside it, between the writer's own commits, which it does not hold up: PASSIVE,
  * https://www.sqlite.org/c3ref/wal_checkpoint_v2.html. Should it fall behind or fail, the writer copies by itself
  * as without it (`wal_autocheckpoint`), and meets what is wrong with the file there. It ends when nothing comes for a
  * while.
  */
 const work = `
-const { parentPort, workerData } = require('node:worker_threads');
-const Database = require(workerData.module);
 const db = new Database(workerData.path, { timeout: 0, fileMustExist: true });
 const end = () => {
   clearTimeout(idle);
@@ -70,12 +68,7 @@ export class Checkpoints {
   }
 
   #start(): Worker {
-    const module = createRequire(import.meta.url).resolve('better-sqlite3');
-    const worker = new Worker(work, {
-      eval: true,
-      workerData: { path: this.#path, module, idleMs },
-      execArgv: [],
-    });
+    const worker = startThread(work, { path: this.#path, idleMs });
     worker.unref();
     worker.on('message', () => {
       this.#busy = false;

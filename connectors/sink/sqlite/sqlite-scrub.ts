@@ -1,6 +1,5 @@
-import { createRequire } from 'node:module';
-import { Worker } from 'node:worker_threads';
 import { classifySqlite } from './sqlite-database.ts';
+import { startThread } from './sqlite-thread.ts';
 
 /**
  * `secure_delete` overwrites what is deleted where it is, but not what an earlier split of a page left behind of
@@ -11,8 +10,6 @@ import { classifySqlite } from './sqlite-database.ts';
  * its attempts at the log it lets go: an attempt that waits would hold the writers back as well.
  */
 const work = `
-const { parentPort, workerData } = require('node:worker_threads');
-const Database = require(workerData.module);
 const until = Date.now() + workerData.patienceMs;
 let step = 'write';
 try {
@@ -59,9 +56,8 @@ export async function scrubFile(path: string, patienceMs: number): Promise<strin
 }
 
 function inThread(parts: { path: string; patienceMs: number }): Promise<Outcome> {
-  const module = createRequire(import.meta.url).resolve('better-sqlite3');
   return new Promise((resolve, reject) => {
-    const worker = new Worker(work, { eval: true, workerData: { ...parts, module }, execArgv: [] });
+    const worker = startThread(work, parts);
     worker.once('message', resolve);
     worker.once('error', (error) => reject(classifySqlite(error, parts.path)));
     worker.once('exit', () => reject(classifySqlite(new Error('the thread ended'), parts.path)));

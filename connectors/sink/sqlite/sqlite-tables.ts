@@ -8,7 +8,7 @@ export const tableOf = (view: string, id: GenerationId): string => quote(`${view
  * A single integer key becomes SQLite's own row number, any other key the clustering of the table. The source
  * partition is kept for TRUNCATE, which comes partition by partition, and of views with a `ttl` the end of the row.
  * It is never null, but a column that says so makes SQLite keep a copy of each page for every statement of several
- * rows, in case one of them fails: a sixth of the time, and the whole transaction is rolled back then anyway.
+ * rows, in case one of them fails: a twelfth of the time, and the whole transaction is rolled back then anyway.
  */
 export function tableDdl(view: ViewShape, id: GenerationId): string {
   const names = Object.keys(view.columns);
