@@ -17,6 +17,7 @@ import { type AppenderParts, KafkaAppender } from './kafka-appender.ts';
 import { consume } from './kafka-consumer.ts';
 import { classifyKafka } from './kafka-errors.ts';
 import { KafkaFencedWriter } from './kafka-fenced-writer.ts';
+import { lookOnlyWhenRequestsWait } from './kafkajs-idle.ts';
 import { MessageLimits } from './message-limits.ts';
 import { OffsetReader } from './partition-offsets.ts';
 import { keepRetention } from './retention.ts';
@@ -74,6 +75,7 @@ class KafkaLog implements Log {
       logLevel: logLevel.NOTHING,
       logCreator: () => () => {},
     };
+    lookOnlyWhenRequestsWait();
     this.#kafka = new Kafka(settings);
     this.#asking = new Kafka({ ...settings, requestTimeout: answerMs });
     this.#replicationFactor = options.replicationFactor;
