@@ -33,19 +33,12 @@ export interface AppenderParts {
   readonly existing: ExistingTopics;
   /** Default: a producer on a cluster of its own. */
   readonly connect?: () => Promise<Producer>;
-  /**
-   * So many milliseconds lie between requests of few records, since a request costs both sides far more than a record.
-   * What comes after a pause waits for nothing. Default 2.
-   */
-  readonly lingerMs?: number;
   /** Pauses before further attempts, milliseconds. Default: eight, from 0.05 to 5 seconds. */
   readonly pauses?: readonly number[];
 }
 
 /** While the broker writes one request the next is encoded, and one more is on its way. */
 const maxInFlight = 3;
-/** More of them wait for nothing. */
-const fewRecords = 64;
 const pauses = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000];
 
 /**
@@ -66,8 +59,6 @@ export class KafkaAppender {
   #failed: InsideoutError | null = null;
   /** In a row, since the last answer that was well. */
   #failures = 0;
-  /** When records left last, as `performance.now` has it. */
-  #cutAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: AppenderParts) {
     this.#parts = parts;
@@ -117,9 +108,6 @@ export class KafkaAppender {
   /** Sends what may be sent, or waits for an answer or for more to send. Throws the first failure. */
   async #step(): Promise<void> {
     if (this.#chunks.length === 0 && this.#waiting.length > 0 && this.#inFlight.length < maxInFlight) {
-      const early = this.#cutAt + (this.#parts.lingerMs ?? 2) - performance.now();
-      if (early > 0 && this.#few()) await wait(early);
-      this.#cutAt = performance.now();
       await this.#cut();
     }
     const next = this.#chunks[0];
@@ -147,15 +135,6 @@ export class KafkaAppender {
     this.#inFlight.shift();
     this.#failures = 0;
     for (const { resolve } of oldest.chunk.done) resolve();
-  }
-
-  #few(): boolean {
-    let records = 0;
-    for (const waiting of this.#waiting) {
-      records += waiting.records.length;
-      if (records >= fewRecords) return false;
-    }
-    return true;
   }
 
   async #cut(): Promise<void> {

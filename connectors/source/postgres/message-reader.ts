@@ -13,6 +13,9 @@ import { TransactionReader, type Wanted } from './transaction-reader.ts';
 /** Records and bytes that may wait for the consumer before the socket is paused. */
 const maxRecords = 10_000;
 const maxBytes = 4 << 20;
+/** After less than this there is no hurry: it leaves, and what comes next is read together. */
+const fewRecords = 64;
+const fewBytes = 16 << 10;
 
 export interface ReaderParts {
   /** What may be confirmed to Postgres now. */
@@ -166,7 +169,10 @@ export class MessageReader {
     const wake = this.#wake;
     if (!wake) return;
     this.#wake = null;
-    setImmediate(wake);
+    setImmediate(() => {
+      if (this.#batch.length < fewRecords && this.#batch.bytes < fewBytes) this.#stream.rest();
+      wake();
+    });
   }
 
   /** Ends the batches with this error, unless another was first. */

@@ -4,6 +4,7 @@ import { LogicalReplicationService, PgoutputPlugin } from 'pg-logical-replicatio
 import { formatLsn, type Lsn, parseLsn } from '../../../core/lsn.ts';
 import { clientConfig, quoteIdent, quoteText } from './connection.ts';
 import type { PostgresSourceOptions } from './options.ts';
+import { SocketRest } from './socket-rest.ts';
 
 export interface ReplicationHandlers {
   /** One pgoutput message; the buffer is only valid during the call. */
@@ -19,6 +20,7 @@ export interface ReplicationHandlers {
 /** How often the confirmed LSN is reported when it moved, and at least reported when it did not. */
 const reportMs = 100;
 const keepAliveMs = 5_000;
+const restMs = 2;
 
 /**
  * The START_REPLICATION connection, with the acknowledgement in our own hands: the library's timer would
@@ -32,6 +34,7 @@ export class ReplicationStream {
   #reported: Lsn = 0n;
   #reportedAt = 0;
   #ended = false;
+  #rest: SocketRest | null = null;
 
   constructor(options: PostgresSourceOptions, handlers: ReplicationHandlers) {
     this.#handlers = handlers;
@@ -54,6 +57,8 @@ export class ReplicationStream {
     return new Promise((resolve, reject) => {
       this.#service.once('start', () => {
         this.#timer = setInterval(() => this.#report(false), reportMs);
+        const { connection } = this.#plugin;
+        if (connection) this.#rest = new SocketRest(connection.stream, restMs);
         resolve();
       });
       // The position is the slot's own: 0/0 makes the server start at confirmed_flush_lsn.
@@ -80,6 +85,14 @@ export class ReplicationStream {
   }
 
   /**
+   * Reads nothing for two milliseconds. The server sends each message by itself, and to be woken for one costs far
+   * more than to read it with others.
+   */
+  rest(): void {
+    if (!this.#ended) this.#rest?.begin();
+  }
+
+  /**
    * Reports the confirmed LSN a last time and disconnects. Postgres has the report when this resolves, unless the
    * connection is gone or the server does not answer within two seconds.
    */
@@ -90,6 +103,7 @@ export class ReplicationStream {
     if (this.#timer) clearInterval(this.#timer);
     const { connection } = this.#plugin;
     // A paused socket never sees the server's goodbye, and a stuck server must not hold the shutdown.
+    this.#rest?.end();
     connection?.stream.resume();
     const deadline = setTimeout(() => connection?.stream.destroy(), 2_000);
     if (streams) await this.#plugin.end();

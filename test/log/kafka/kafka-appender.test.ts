@@ -24,7 +24,6 @@ function appender(
   options: {
     mayFollow?: (request: Request) => boolean;
     pauses?: readonly number[];
-    lingerMs?: number;
   } = {},
 ) {
   const made: { closed: boolean }[] = [];
@@ -35,7 +34,6 @@ function appender(
     limits: async () => () => 1_000_000,
     existing: async () => topics,
     pauses: options.pauses ?? [0, 0],
-    lingerMs: options.lingerMs ?? 0,
     connect: async () => {
       const state = { closed: false };
       const number = made.push(state);
@@ -87,35 +85,6 @@ test('at most three requests are in flight, and what comes meanwhile leaves toge
   for (const call of calls) call.answer();
   await Promise.all(appends);
   expect(calls.map((c) => c.values)).toEqual([['a'], ['b'], ['c'], ['d', 'e']]);
-});
-
-test('few records that follow others at once gather, many wait for nothing', async () => {
-  const { calls, send, sent } = held();
-  const turns = async () => {
-    for (let i = 0; i < 5; i++) await new Promise(setImmediate);
-  };
-  const { log } = appender(send, { lingerMs: 300 });
-  const appends = [log.append([record('a')])];
-  await sent(1);
-  for (const value of ['b', 'c']) {
-    appends.push(log.append([record(value)]));
-    await turns();
-  }
-  expect(calls).toHaveLength(1);
-  await sent(2);
-  expect(calls.map((c) => c.values)).toEqual([['a'], ['b', 'c']]);
-  for (const call of calls) call.answer();
-  await Promise.all(appends);
-
-  const other = held();
-  const { log: busy } = appender(other.send, { lingerMs: 3_600_000 });
-  const many = Array.from({ length: 64 }, (_, i) => record(String(i)));
-  const both = [busy.append([record('a')])];
-  await other.sent(1);
-  both.push(busy.append(many));
-  await other.sent(2);
-  for (const call of other.calls) call.answer();
-  await Promise.all(both);
 });
 
 test('an append resolves only after every one before it', async () => {

@@ -1,0 +1,21 @@
+/** Signed by itself, for `localhost`, until 2126: of use for nothing but tests. */
+export const localhostCertificate = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0i0VNJ4aqGhhfty3
+UYVdm37UylJyhUhq4DUnLA04cZ6hRANCAASkq4ZAwFk+Gsnjd1Lcq/2ctHh0Xw+2
+3nnWMowb7l5NBvCT4x/PVM2rXBhMmp4uDUVdjdSVU9yclIQBIMkoJOYY
+-----END PRIVATE KEY-----
+`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBfzCCASWgAwIBAgIUBoisPlu3iW/atsXH3VyK2QUcM0UwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNzIzMjcxM1oYDzIxMjYxMTAz
+MjMyNzEzWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASkq4ZAwFk+Gsnjd1Lcq/2ctHh0Xw+23nnWMowb7l5NBvCT4x/PVM2r
+XBhMmp4uDUVdjdSVU9yclIQBIMkoJOYYo1MwUTAdBgNVHQ4EFgQUPsv0alx5SatA
+TmCTTNY8apbEg+UwHwYDVR0jBBgwFoAUPsv0alx5SatATmCTTNY8apbEg+UwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEA+zIMippEKxUwzY38n8E0
+qVnxW/iDxBwht4fchMiLXrECIBCUFiJoeeqVZuIGAbCKljKU1PzYk5PmFsQZKFjR
+YMNW
+-----END CERTIFICATE-----
+`,
+};
