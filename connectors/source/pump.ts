@@ -18,6 +18,8 @@ const maxInFlight = 3;
 /** As long as they are small they may be more, as with a snapshot of many small tables: the Log takes them together. */
 const maxSmallInFlight = 64;
 const smallBytes = 1 << 20;
+/** Before the first is durable: the Log has much to ask for it, and should not have to wait for the reading of others. */
+const firstInFlight = 1;
 
 /**
  * Moves batches from a source to the Log, acknowledges what has become durable, in order, and tells in the Log
@@ -40,6 +42,11 @@ export async function pump(options: {
   let failure: { error: unknown } | null = null;
   const inFlight: { readonly sent: Promise<void>; readonly bytes: number }[] = [];
   let bytesInFlight = 0;
+  let begun = false;
+  const room = () => {
+    if (!begun) return firstInFlight;
+    return bytesInFlight > smallBytes ? maxInFlight : maxSmallInFlight;
+  };
   // Each append waits for the one before it, so a later batch never acknowledges an earlier one.
   let previous = Promise.resolve();
   const fail = (error: unknown) => {
@@ -64,6 +71,7 @@ export async function pump(options: {
       try {
         await Promise.all([appended, before]);
         if (failure) return;
+        begun ||= batch.records.length > 0;
         acknowledgements.durable(batch);
         observe.appended(batch.records.length, bytes);
         if (batch.committedAt !== null) observe.committedAt(batch.committedAt);
@@ -81,7 +89,7 @@ export async function pump(options: {
       const bytes = byteLength(batch);
       inFlight.push({ sent: send(batch, bytes), bytes });
       bytesInFlight += bytes;
-      while (inFlight.length >= (bytesInFlight > smallBytes ? maxInFlight : maxSmallInFlight)) {
+      while (inFlight.length >= room()) {
         const oldest = inFlight.shift()!;
         await oldest.sent;
         bytesInFlight -= oldest.bytes;

@@ -11,8 +11,9 @@ import type { Origin, RecordBatch } from './record-batch.ts';
 import { type CreatedSlot, currentLsn } from './slot.ts';
 import { type PreparedTable, qualifiedName } from './tables.ts';
 
-/** Bytes of records that are handed on at once. */
+/** Bytes of records that are handed on at once; fewer at first, so that the first rows need not wait for others. */
 const batchBytes = 2 << 20;
+const firstBatchBytes = 32 << 10;
 
 /**
  * Begins the transaction that snapshots are read in: at the slot's exported snapshot, so that they end exactly
@@ -52,6 +53,7 @@ export async function* readTable(options: {
   const parser = new CopyTextParser(table.encoder.columns.length);
   let rows = 0;
   let reported = 0;
+  let enough = firstBatchBytes;
   const report = (done: boolean) =>
     options.onProgress?.({ table: qualifiedName(table), rows, estimatedRows: catalog.estimatedRows, done });
   report(false);
@@ -60,8 +62,9 @@ export async function* readTable(options: {
       batch.upsert(table, tuple, { op: 'r', origin });
       rows++;
     });
-    if (batch.bytes < batchBytes) continue;
+    if (batch.bytes < enough) continue;
     yield batch.take();
+    enough = Math.min(enough * 2, batchBytes);
     if (rows - reported > 20_000) {
       reported = rows;
       report(false);
