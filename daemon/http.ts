@@ -29,8 +29,8 @@ export function serveHttp(
     );
   });
   app.get('/metrics', async (c) =>
-    c.body(await parts.metrics.registry.metrics(), 200, {
-      'content-type': parts.metrics.registry.contentType,
+    c.body(await parts.metrics.text(), 200, {
+      'content-type': parts.metrics.contentType,
     }),
   );
   if (parts.deletes) serveDeletes(app, parts.deletes);

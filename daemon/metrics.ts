@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { SourceObserver } from '../connectors/source/pump.ts';
 import type { StoppedTable } from '../connectors/source/source.ts';
+import type { Lsn } from '../core/lsn.ts';
 import type { GenerationId } from '../core/view.ts';
 import type { ViewObserver } from '../materializer/apply/observer.ts';
 import type { Health } from './health.ts';
@@ -9,8 +10,10 @@ const ofGeneration = ['view', 'generation'] as const;
 
 /** Prometheus metrics of one process; docs/operations.md lists them. Recording is a few additions per batch. */
 export class Metrics {
-  readonly registry = new Registry();
+  readonly #registry = new Registry();
   readonly #health: Health;
+  /** Gives the registry what was told since it was last asked. */
+  readonly #held: (() => void)[] = [];
   readonly #records = this.#counter('insideout_source_records_total', 'Records appended to the Log', [
     'source',
   ]);
@@ -84,17 +87,41 @@ export class Metrics {
 
   constructor(health: Health) {
     this.#health = health;
-    collectDefaultMetrics({ register: this.registry });
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** All of them as Prometheus reads them. */
+  text(): Promise<string> {
+    for (const hand of this.#held) hand();
+    return this.#registry.metrics();
   }
 
   source(source: string): SourceObserver {
+    // Told hundreds of times a second, of which each would cost as much as encoding a record.
+    const told = { records: 0, bytes: 0, confirmed: null as Lsn | null, committedMs: null as number | null };
+    this.#held.push(() => {
+      this.#records.inc({ source }, told.records);
+      this.#bytes.inc({ source }, told.bytes);
+      told.records = 0;
+      told.bytes = 0;
+      if (told.confirmed !== null) this.#confirmed.set({ source }, Number(told.confirmed));
+      if (told.committedMs !== null) this.#committed.set({ source }, told.committedMs / 1000);
+    });
     return {
       appended: (records, bytes) => {
-        this.#records.inc({ source }, records);
-        this.#bytes.inc({ source }, bytes);
+        told.records += records;
+        told.bytes += bytes;
       },
-      acknowledged: (lsn) => this.#confirmed.set({ source }, Number(lsn)),
-      committedAt: (ms) => this.#committed.set({ source }, ms / 1000),
+      acknowledged: (lsn) => {
+        told.confirmed = lsn;
+      },
+      committedAt: (ms) => {
+        told.committedMs = ms;
+      },
       connected: (active) => {
         this.#connected.set({ source }, active ? 1 : 0);
         this.#health.connected(source, active);
@@ -150,10 +177,10 @@ export class Metrics {
   }
 
   #counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
-    return new Counter({ name, help, labelNames, registers: [this.registry] });
+    return new Counter({ name, help, labelNames, registers: [this.#registry] });
   }
 
   #gauge<L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> {
-    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+    return new Gauge({ name, help, labelNames, registers: [this.#registry] });
   }
 }

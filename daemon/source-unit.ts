@@ -20,6 +20,7 @@ export function sourceUnit(name: string, options: DaemonOptions, metrics: Metric
     },
     onStoppedTables: (tables) => metrics.stoppedTables(name, tables),
   };
+  const observe = metrics.source(name);
   return {
     kind: 'source',
     name,
@@ -30,7 +31,7 @@ export function sourceUnit(name: string, options: DaemonOptions, metrics: Metric
           source: await makeSource(config, name, { log, hooks }),
           log,
           signal,
-          observe: metrics.source(name),
+          observe,
         });
       } finally {
         await log.close();

@@ -115,12 +115,25 @@ describe('probes', () => {
   });
 
   test('metrics tell of records, lag and dead letters, and forget a partition that went away', async () => {
-    metrics.source('shop').appended(3, 100);
+    const source = metrics.source('shop');
+    source.appended(1, 40);
+    source.appended(2, 60);
     const view = metrics.view('card', 1, () => true);
     view.applied({ ...progress, lag: 7 });
     view.deadLettered({ topic: 't', partition: 0, offset: 4, error: broken });
     const text = async () => (await fetch(`${http.url}/metrics`)).text();
     expect(await text()).toContain('insideout_source_records_total{source="shop"} 3');
+    source.appended(2, 50);
+    source.acknowledged(258n);
+    source.committedAt(1_500);
+    // Asked twice, nothing is counted twice.
+    for (let i = 0; i < 2; i++) {
+      const now = await text();
+      expect(now).toContain('insideout_source_records_total{source="shop"} 5');
+      expect(now).toContain('insideout_source_bytes_total{source="shop"} 150');
+      expect(now).toContain('insideout_source_confirmed_lsn{source="shop"} 258');
+      expect(now).toContain('insideout_source_commit_timestamp_seconds{source="shop"} 1.5');
+    }
     expect(await text()).toContain('insideout_view_lag_records{view="card",generation="1",partition="0"} 7');
     expect(await text()).toContain(
       'insideout_view_dead_letters_total{view="card",generation="1",code="RECORD_UNDECODABLE"} 1',

@@ -61,5 +61,5 @@ test('a view is not ready before readers see a generation of it, nor while its t
   await log.append(recordsOf({ op: 'upsert', id: 1, customer: { name: 'a', visits: 1 } }, customers));
   await until(() => reasons().length === 0, 'it is ready');
   const lag = 'insideout_view_lag_records{view="card",generation="1",partition="0"} 0';
-  await until(async () => (await metrics.registry.metrics()).includes(lag), 'its lag is told');
+  await until(async () => (await metrics.text()).includes(lag), 'its lag is told');
 });
