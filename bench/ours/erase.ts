@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import type { ViewStore } from '../../connectors/sink/view-store.ts';
 import type { ViewShape } from '../../core/view.ts';
@@ -7,6 +8,7 @@ import type { Config } from '../../daemon/config/descriptors.ts';
 import { countUntil, type Measured } from '../measure/counted.ts';
 import { treeUsage, type Usage } from '../measure/process-tree.ts';
 import { createCustomers } from '../workload/customers.ts';
+import { connect } from '../workload/orders.ts';
 import { dropReplication } from '../workload/slots.ts';
 import { Workplace } from './daemon.ts';
 
@@ -19,13 +21,20 @@ export interface EraseRun {
   readonly profile: string | null;
 }
 
+export interface Erased {
+  readonly measured: Measured;
+  /** From the start of the process until none of the rows was in the database any more. */
+  readonly deletedSeconds: number;
+}
+
 const usageMs = 250;
+const deletedMs = 50;
 
 /**
  * Erases many subjects with one command, of tables of this size, on the embedded Log and SQLite: from the start of
  * the process until all certificates are signed. A record is a subject.
  */
-export async function runErase({ name, url, customers, subjects, profile }: EraseRun): Promise<Measured> {
+export async function runErase({ name, url, customers, subjects, profile }: EraseRun): Promise<Erased> {
   await createCustomers(url, customers);
   const place = new Workplace(configOf(name, url), { profile });
   const store = await openSqliteStore({ path: join(place.folder, 'views.db') });
@@ -40,19 +49,37 @@ export async function runErase({ name, url, customers, subjects, profile }: Eras
   const timer = setInterval(() => {
     usage = treeUsage(process.pid) ?? usage;
   }, usageMs);
-  await process.ended().finally(() => clearInterval(timer));
-  const totalSeconds = (performance.now() - process.startedAt) / 1000;
+  const sinceStart = () => (performance.now() - process.startedAt) / 1000;
+  const ended = new AbortController();
+  const deleted = untilDeleted(url, ids, ended.signal).then(sinceStart);
+  await process.ended().finally(() => {
+    clearInterval(timer);
+    ended.abort();
+  });
+  const totalSeconds = sinceStart();
+  const deletedSeconds = await deleted;
   await daemon.stop();
   await store.close();
   place.remove();
   await dropReplication(url);
-  return {
+  const measured = {
     recordsPerSecond: subjects / totalSeconds,
     cpuSecondsPerMillion: (usage.cpuSeconds / subjects) * 1e6,
     peakRssMb: usage.peakRssMb,
     firstSeconds: 0,
     totalSeconds,
   };
+  return { measured, deletedSeconds };
+}
+
+async function untilDeleted(url: string, ids: readonly number[], ended: AbortSignal): Promise<void> {
+  const client = await connect(url);
+  const remains = 'select from customers where id = any($1) limit 1';
+  try {
+    while ((await client.query(remains, [ids])).rowCount !== 0 && !ended.aborted) await wait(deletedMs);
+  } finally {
+    await client.end();
+  }
 }
 
 const shapes: readonly ViewShape[] = [
