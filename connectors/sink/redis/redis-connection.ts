@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import type { InsideoutError } from '../../../core/errors.ts';
 import { classifyRedis, noDatabase, replyCode } from './redis-errors.ts';
+import { EncodedCommand } from './redis-request.ts';
 import type { Script } from './redis-scripts.ts';
 
 const connectTimeoutMs = 5_000;
@@ -64,10 +65,12 @@ export class RedisConnection {
       await this.#settled();
       if (this.#unselected) throw this.#noDatabase();
       try {
-        return await this.#redis.call('EVALSHA', [script.sha, script.keys, ...args]);
+        return await this.#redis.sendCommand(
+          new EncodedCommand(['EVALSHA', script.sha, script.keys, ...args]),
+        );
       } catch (error) {
         if (replyCode(error) !== 'NOSCRIPT') throw error;
-        return await this.#redis.call('EVAL', [script.text, script.keys, ...args]);
+        return await this.#redis.sendCommand(new EncodedCommand(['EVAL', script.text, script.keys, ...args]));
       }
     } catch (error) {
       throw this.#classify(error);
