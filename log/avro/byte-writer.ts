@@ -100,8 +100,9 @@ export class ByteWriter {
     const { length } = value;
     if (length < shortText && this.#ascii(value)) return;
     // Most texts have as many bytes as characters: then they are where they belong, by one call into C++.
-    const start = this.position;
     this.reserve(10 + length * 3);
+    // Only now: making room may have moved the piece to another slab.
+    const start = this.position;
     this.long(length);
     const written = this.buffer.write(value, this.position, 'utf8');
     this.position += written;
