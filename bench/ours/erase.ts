@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
+import type pg from 'pg';
 import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import type { ViewStore } from '../../connectors/sink/view-store.ts';
 import type { ViewShape } from '../../core/view.ts';
@@ -44,20 +44,22 @@ export async function runErase({ name, url, customers, subjects, profile }: Eras
   const step = Math.floor(customers / subjects);
   const ids = Array.from({ length: subjects }, (_, i) => 1 + i * step);
   writeFileSync(join(place.folder, 'ids'), ids.join('\n'));
+  const client = await connect(url);
   const process = place.start('erase', 'customer', '--file', 'ids', '--wait');
   let usage: Usage = { cpuSeconds: 0, peakRssMb: 0 };
   const timer = setInterval(() => {
     usage = treeUsage(process.pid) ?? usage;
   }, usageMs);
-  const sinceStart = () => (performance.now() - process.startedAt) / 1000;
-  const ended = new AbortController();
-  const deleted = untilDeleted(url, ids, ended.signal).then(sinceStart);
-  await process.ended().finally(() => {
-    clearInterval(timer);
-    ended.abort();
+  const deleting = countUntil({
+    ...process,
+    count: deletedOf(client, ids),
+    target: subjects,
+    pollMs: deletedMs,
   });
-  const totalSeconds = sinceStart();
-  const deletedSeconds = await deleted;
+  const ended = process.ended().then(() => performance.now());
+  const [deleted, endedAt] = await Promise.all([deleting, ended]).finally(() => clearInterval(timer));
+  const totalSeconds = (endedAt - process.startedAt) / 1000;
+  await client.end();
   await daemon.stop();
   await store.close();
   place.remove();
@@ -69,18 +71,14 @@ export async function runErase({ name, url, customers, subjects, profile }: Eras
     firstSeconds: 0,
     totalSeconds,
   };
-  return { measured, deletedSeconds };
+  return { measured, deletedSeconds: deleted.totalSeconds };
 }
 
-async function untilDeleted(url: string, ids: readonly number[], ended: AbortSignal): Promise<void> {
-  const client = await connect(url);
-  const remains = 'select from customers where id = any($1) limit 1';
-  try {
-    while ((await client.query(remains, [ids])).rowCount !== 0 && !ended.aborted) await wait(deletedMs);
-  } finally {
-    await client.end();
-  }
-}
+/** How many of the customers are gone. */
+const deletedOf = (client: pg.Client, ids: readonly number[]) => async (): Promise<number> => {
+  const { rowCount } = await client.query('select from customers where id = any($1)', [ids]);
+  return ids.length - (rowCount ?? 0);
+};
 
 const shapes: readonly ViewShape[] = [
   { name: 'card', key: ['id'], columns: { id: 'bigint', email: 'text', name: 'text' } },

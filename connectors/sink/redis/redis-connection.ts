@@ -49,37 +49,39 @@ export class RedisConnection {
   }
 
   /** Sends a command. Commands are answered in the order in which they were sent. */
-  async send(name: string, args: (string | number)[] = []): Promise<unknown> {
-    try {
-      await this.#settled();
-      if (this.#unselected) throw this.#noDatabase();
-      return await this.#redis.call(name, args);
-    } catch (error) {
-      throw this.#classify(error);
-    }
+  send(name: string, args: (string | number)[] = []): Promise<unknown> {
+    return this.#connected(() => this.#request([name, ...args]));
   }
 
   /** Runs a script, whose text is sent only when the server does not know it yet. */
-  async run(script: Script, args: (string | number)[]): Promise<unknown> {
-    try {
-      await this.#settled();
-      if (this.#unselected) throw this.#noDatabase();
+  run(script: Script, args: (string | number)[]): Promise<unknown> {
+    return this.#connected(async () => {
       try {
-        return await this.#redis.sendCommand(
-          new EncodedCommand(['EVALSHA', script.sha, script.keys, ...args]),
-        );
+        return await this.#request(['EVALSHA', script.sha, script.keys, ...args]);
       } catch (error) {
         if (replyCode(error) !== 'NOSCRIPT') throw error;
-        return await this.#redis.sendCommand(new EncodedCommand(['EVAL', script.text, script.keys, ...args]));
+        return await this.#request(['EVAL', script.text, script.keys, ...args]);
       }
-    } catch (error) {
-      throw this.#classify(error);
-    }
+    });
   }
 
   async close(): Promise<void> {
     if (this.#redis.status === 'ready') await this.#redis.quit().catch(() => {});
     this.#redis.disconnect();
+  }
+
+  #request(words: [string, ...(string | number)[]]): Promise<unknown> {
+    return this.#redis.sendCommand(new EncodedCommand(words)) as Promise<unknown>;
+  }
+
+  async #connected<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      await this.#settled();
+      if (this.#unselected) throw this.#noDatabase();
+      return await work();
+    } catch (error) {
+      throw this.#classify(error);
+    }
   }
 
   /** Waits while a connection is being made, but not for the next attempt. */
