@@ -1,5 +1,6 @@
 import { Client, policies, types } from 'cassandra-driver';
 import { classifyCassandra } from './cassandra-errors.ts';
+import { writeBatchesInOnePass } from './cassandra-request.ts';
 import type { Statement } from './cassandra-statements.ts';
 
 export interface CassandraOptions {
@@ -83,6 +84,7 @@ export class CassandraConnection {
     });
     // The driver reports what it then also throws; without a listener an `error` event would end the process.
     this.#client.on('error', () => {});
+    writeBatchesInOnePass(this.#client);
   }
 
   /** Once it has failed, nothing of it is left that would keep the process alive. */
