@@ -13,10 +13,10 @@ export const isLsn = (text: string): boolean => written.test(text);
 export function parseLsn(text: string): Lsn {
   const match = written.exec(text);
   if (!match) throw new RangeError(`"${text}" is not an LSN; write it like 16/B374D848`);
-  return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
+  return (BigInt(Number.parseInt(match[1]!, 16)) << 32n) | BigInt(Number.parseInt(match[2]!, 16));
 }
 
 /** Prints an LSN as Postgres does: two hexadecimal halves, no leading zeros. */
 export function formatLsn(lsn: Lsn): string {
-  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase();
+  return `${Number(lsn >> 32n).toString(16)}/${Number(lsn & 0xffffffffn).toString(16)}`.toUpperCase();
 }

@@ -81,18 +81,26 @@ export class BatchProducer {
     const leaving = this.#leaving.then(() => this.#dispatch(request));
     this.#leaving = leaving.then(nothing, nothing);
     const { answers } = await leaving;
-    const stored = new Map((await Promise.all(answers)).flat());
-    for (const key of request.partitions.keys()) this.#confirmed.add(key);
+    const stored = new Map<PartitionKey, Offset>();
+    for (const answer of await Promise.all(answers))
+      for (const [key, offset] of answer) {
+        stored.set(key, offset);
+        this.#confirmed.add(key);
+      }
     return stored;
   }
 
   /** Hands the request to the connections; the answers come later. */
   async #dispatch({ partitions }: Request): Promise<{ answers: Promise<Stored[]>[] }> {
-    await this.know(new Set([...partitions.values()].map((records) => records[0]!.topic)));
+    const topics = new Set<string>();
+    for (const records of partitions.values()) topics.add(records[0]!.topic);
+    await this.know(topics);
     const perLeader = new Map<string, PartitionKey[]>();
     for (const [key, records] of partitions) {
       const leader = this.#leaderOf(records[0]!.topic, records[0]!.partition);
-      perLeader.set(leader, [...(perLeader.get(leader) ?? []), key]);
+      const keys = perLeader.get(leader);
+      if (keys) keys.push(key);
+      else perLeader.set(leader, [key]);
     }
     const brokers = new Map<string, Broker>();
     for (const nodeId of perLeader.keys()) brokers.set(nodeId, await this.#cluster.findBroker({ nodeId }));
@@ -115,18 +123,21 @@ export class BatchProducer {
   #encode(key: PartitionKey, records: readonly LogRecord[]): Buffer {
     const sequence = this.#next.get(key) ?? 0;
     this.#next.set(key, (sequence + records.length) % sequences);
-    return encodeRecordBatch(records, { ...this.#identity, sequence }, this.#compression);
+    const { id, epoch, transactionalId } = this.#identity;
+    return encodeRecordBatch(records, { id, epoch, transactionalId, sequence }, this.#compression);
   }
 
   #leaderOf(topic: string, partition: number): string {
-    const [leader] = Object.keys(this.#cluster.findLeaderForPartitions(topic, [partition]));
-    // -1 while a leader is being chosen.
-    if (leader === undefined || Number(leader) < 0) throw errorOfCode(leaderNotAvailable);
-    return leader;
+    const known = this.#cluster.findTopicPartitionMetadata(topic);
+    const leader = known.find(({ partitionId }) => partitionId === partition)?.leader ?? noLeader;
+    if (leader === noLeader) throw errorOfCode(leaderNotAvailable);
+    return String(leader);
   }
 }
 
 const nothing = () => {};
+/** While one is being chosen. */
+const noLeader = -1;
 const leaderNotAvailable = 5;
 
 /** A cluster for a producer of its own. */

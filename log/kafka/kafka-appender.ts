@@ -39,6 +39,7 @@ export interface AppenderParts {
 
 /** While the broker writes one request the next is encoded, and one more is on its way. */
 const maxInFlight = 3;
+const nothing = () => {};
 const pauses = [50, 100, 200, 400, 800, 1_600, 3_200, 5_000];
 
 /**
@@ -53,7 +54,7 @@ export class KafkaAppender {
   #chunks: Chunk[] = [];
   #inFlight: { readonly chunk: Chunk; readonly sent: Promise<unknown> }[] = [];
   #sending: Promise<void> | null = null;
-  #arrived: () => void = () => {};
+  #arrived = nothing;
   #producer: Producer | null = null;
   #discarded: Promise<void> = Promise.resolve();
   #failed: InsideoutError | null = null;
@@ -126,15 +127,22 @@ export class KafkaAppender {
     }
     const oldest = this.#inFlight[0];
     if (!oldest) return;
-    const more = new Promise<'more'>((resolve) => {
-      this.#arrived = () => resolve('more');
-    });
     // Something that arrives may leave at once while there is room; otherwise only an answer makes room.
     const full = next !== undefined || this.#inFlight.length >= maxInFlight;
-    if ((await (full ? oldest.sent : Promise.race([oldest.sent, more]))) === 'more') return;
+    if ((await (full ? oldest.sent : Promise.race([oldest.sent, this.#more()]))) === 'more') return;
     this.#inFlight.shift();
     this.#failures = 0;
     for (const { resolve } of oldest.chunk.done) resolve();
+  }
+
+  /** Resolves when more is appended. */
+  #more(): Promise<'more'> {
+    return new Promise((resolve) => {
+      this.#arrived = () => {
+        this.#arrived = nothing;
+        resolve('more');
+      };
+    });
   }
 
   async #cut(): Promise<void> {

@@ -18,6 +18,10 @@ export interface Cluster {
   findBroker(options: { nodeId: string }): Promise<Broker>;
   /** Also of transactional ids, which the request calls groups, too. */
   findGroupCoordinator(options: { groupId: string; coordinatorType: number }): Promise<Broker>;
+  /** Empty for a topic without metadata. */
+  findTopicPartitionMetadata(
+    topic: string,
+  ): readonly { readonly partitionId: number; readonly leader: number }[];
   /** Node id to partitions; partitions without metadata are left out. */
   findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>;
 }

@@ -53,42 +53,38 @@ export function produceCall(batches: readonly ProduceBatch[], transactionalId: s
 
 function encode(batches: readonly ProduceBatch[], transactionalId: string | null): Buffer {
   const topics = new Map<string, ProduceBatch[]>();
+  let size = 2 + bytesOf(transactionalId) + 10;
   for (const batch of batches) {
     const list = topics.get(batch.topic);
     if (list) list.push(batch);
-    else topics.set(batch.topic, [batch]);
+    else {
+      topics.set(batch.topic, [batch]);
+      size += 2 + bytesOf(batch.topic) + 4;
+    }
+    size += 8 + batch.batch.length;
   }
-  const head = Buffer.allocUnsafe(10);
-  head.writeInt16BE(allReplicas, 0);
-  head.writeInt32BE(timeoutMs, 2);
-  head.writeInt32BE(topics.size, 6);
-  const parts: Buffer[] = [...nullableString(transactionalId), head];
+  const bytes = Buffer.allocUnsafe(size);
+  let at = writeText(bytes, 0, transactionalId);
+  at = bytes.writeInt16BE(allReplicas, at);
+  at = bytes.writeInt32BE(timeoutMs, at);
+  at = bytes.writeInt32BE(topics.size, at);
   for (const [topic, list] of topics) {
-    const name = Buffer.from(topic);
-    const prefix = Buffer.allocUnsafe(6 + name.length);
-    prefix.writeInt16BE(name.length, 0);
-    name.copy(prefix, 2);
-    prefix.writeInt32BE(list.length, 2 + name.length);
-    parts.push(prefix);
+    at = bytes.writeInt32BE(list.length, writeText(bytes, at, topic));
     for (const { partition, batch } of list) {
-      const frame = Buffer.allocUnsafe(8);
-      frame.writeInt32BE(partition, 0);
-      frame.writeInt32BE(batch.length, 4);
-      parts.push(frame, batch);
+      at = bytes.writeInt32BE(partition, at);
+      at = bytes.writeInt32BE(batch.length, at);
+      at += batch.copy(bytes, at);
     }
   }
-  return Buffer.concat(parts);
+  return bytes;
 }
 
-function nullableString(text: string | null): Buffer[] {
-  const length = Buffer.allocUnsafe(2);
-  if (text === null) {
-    length.writeInt16BE(-1, 0);
-    return [length];
-  }
-  const bytes = Buffer.from(text);
-  length.writeInt16BE(bytes.length, 0);
-  return [length, bytes];
+const bytesOf = (text: string | null): number => (text === null ? 0 : Buffer.byteLength(text));
+
+/** A text after its length, which is -1 for null. */
+function writeText(bytes: Buffer, start: number, text: string | null): number {
+  const at = bytes.writeInt16BE(text === null ? -1 : bytesOf(text), start);
+  return text === null ? at : at + bytes.write(text, at);
 }
 
 function decode(bytes: Buffer): Produced {

@@ -33,16 +33,20 @@ export function encodeRecordBatch(
   let first = records[0]!.timestamp;
   let last = first;
   let bound = batchHeader;
+  const headers = new HeaderBytes();
   for (const record of records) {
     if (record.timestamp < first) first = record.timestamp;
     if (record.timestamp > last) last = record.timestamp;
     bound +=
-      recordBound + headerBytes(record.headers).length + record.key.length + (record.value?.length ?? 0);
+      recordBound + headers.of(record.headers).length + record.key.length + (record.value?.length ?? 0);
   }
-  let buffer: Buffer = Buffer.allocUnsafeSlow(bound);
+  let buffer: Buffer = Buffer.allocUnsafe(bound);
   let end = batchHeader;
-  for (let i = 0; i < records.length; i++)
-    end = writeRecord(buffer, end, { record: records[i]!, offset: i, time: records[i]!.timestamp - first });
+  for (let i = 0; i < records.length; i++) {
+    const record = records[i]!;
+    const place = { offset: i, time: record.timestamp - first, headers: headers.of(record.headers) };
+    end = writeRecord(buffer, end, record, place);
+  }
   if (compression === 'gzip') {
     const packed = gzipSync(buffer.subarray(batchHeader, end));
     buffer = Buffer.concat([buffer.subarray(0, batchHeader), packed]);
@@ -71,10 +75,9 @@ const recordBound = 36;
 function writeRecord(
   buffer: Buffer,
   start: number,
-  { record, offset, time }: { record: LogRecord; offset: number; time: number },
+  { key, value }: LogRecord,
+  { offset, time, headers }: { offset: number; time: number; headers: Buffer },
 ): number {
-  const { key, value } = record;
-  const headers = headerBytes(record.headers);
   const size =
     1 +
     sizeOfVarint(time) +
@@ -97,37 +100,47 @@ function writeRecord(
   return at + headers.copy(buffer, at);
 }
 
-/** The records of a transaction share their headers, so their bytes are made once for many records. */
-const known = new WeakMap<Headers, Buffer>();
 const noHeaders = Buffer.from([0]);
-let latest: { readonly headers: Headers; readonly bytes: Buffer } | null = null;
 
-function headerBytes(headers: Headers | undefined): Buffer {
-  if (headers === undefined) return noHeaders;
-  if (latest?.headers === headers) return latest.bytes;
-  let bytes = known.get(headers);
-  if (bytes === undefined) {
-    bytes = encodeHeaders(headers);
-    known.set(headers, bytes);
+/** Headers as bytes. The records of a transaction share their headers, so they are made once for many records. */
+class HeaderBytes {
+  readonly #made = new Map<Headers, Buffer>();
+  #latest: { readonly headers: Headers; readonly bytes: Buffer } | null = null;
+
+  of(headers: Headers | undefined): Buffer {
+    if (headers === undefined) return noHeaders;
+    if (this.#latest?.headers === headers) return this.#latest.bytes;
+    let bytes = this.#made.get(headers);
+    if (bytes === undefined) {
+      bytes = encodeHeaders(headers);
+      this.#made.set(headers, bytes);
+    }
+    this.#latest = { headers, bytes };
+    return bytes;
   }
-  latest = { headers, bytes };
-  return bytes;
 }
 
 function encodeHeaders(headers: Headers): Buffer {
-  const entries = Object.entries(headers).map(([name, value]) => [
-    Buffer.from(name),
-    typeof value === 'string' ? Buffer.from(value) : value,
-  ]);
-  const bound = entries.reduce((sum, [name, value]) => sum + name!.length + value!.length + 10, 5);
-  const buffer = Buffer.allocUnsafeSlow(bound);
-  let at = writeVarint(buffer, 0, entries.length);
-  for (const entry of entries)
-    for (const part of entry) {
-      at = writeVarint(buffer, at, part.length);
-      at += part.copy(buffer, at);
-    }
+  let count = 0;
+  let bound = 5;
+  for (const name in headers) {
+    count++;
+    bound += 10 + 3 * name.length + bytesAtMost(headers[name]!);
+  }
+  const buffer = Buffer.allocUnsafe(bound);
+  let at = writeVarint(buffer, 0, count);
+  for (const name in headers) at = writeSized(buffer, writeSized(buffer, at, name), headers[name]!);
   return buffer.subarray(0, at);
+}
+
+const bytesAtMost = (value: string | Buffer): number =>
+  typeof value === 'string' ? 3 * value.length : value.length;
+
+/** A name or a value after its length. */
+function writeSized(buffer: Buffer, start: number, value: string | Buffer): number {
+  const isText = typeof value === 'string';
+  const at = writeVarint(buffer, start, isText ? Buffer.byteLength(value) : value.length);
+  return at + (isText ? buffer.write(value, at) : value.copy(buffer, at));
 }
 
 /** Zigzag, seven bits a byte. Times may go beyond 32 bits, so beyond those it is arithmetic. */

@@ -7,17 +7,20 @@ export const clockMicros = '(extract(epoch from clock_timestamp()) * 1000000)::b
 
 /** Where the records of one transaction come from. `micros` is its commit time, microseconds since 1970. */
 export function originOf(transaction: { lsn: Lsn; xid: number | null; micros: bigint }): Origin {
-  const lsn = Buffer.from(formatLsn(transaction.lsn));
-  const ts = Buffer.from(transaction.micros.toString());
-  const xid = transaction.xid === null ? null : Buffer.from(transaction.xid.toString());
+  const lsn = formatLsn(transaction.lsn);
+  const ts = transaction.micros.toString();
+  const xid = transaction.xid?.toString();
   const made = new Map<string, Headers>();
+  // Written out, as V8 makes an object of a spread and more names slowly, and this is done for each transaction.
   return {
-    ...transaction,
+    lsn: transaction.lsn,
+    xid: transaction.xid,
+    micros: transaction.micros,
     timestamp: Number(transaction.micros / 1000n),
     headers: (op) => {
       let headers = made.get(op);
       if (!headers) {
-        headers = { op: Buffer.from(op), lsn, ...(xid ? { xid } : {}), ts };
+        headers = xid === undefined ? { op, lsn, ts } : { op, lsn, xid, ts };
         made.set(op, headers);
       }
       return headers;

@@ -92,6 +92,7 @@ test('kafkajs has below its producer what requests of our own are given to', asy
     'findControllerBroker',
     'findBroker',
     'findGroupCoordinator',
+    'findTopicPartitionMetadata',
     'findLeaderForPartitions',
   ] as const)
     expect(cluster[name], name).toBeTypeOf('function');
