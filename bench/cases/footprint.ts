@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import { countUntil, type Measured } from '../measure/counted.ts';
 import { treeUsage } from '../measure/process-tree.ts';
 import { Workplace } from '../ours/daemon.ts';
 import { kafkaLog, runSnapshot, sourceConfig, topicOf } from '../ours/source.ts';
+import { runView } from '../ours/view.ts';
 import { connect, createOrders } from '../workload/orders.ts';
 import { dropReplication, untilActive } from '../workload/slots.ts';
 import { Topics } from '../workload/topics.ts';
@@ -13,28 +18,33 @@ const idleSeconds = 10;
 
 export const footprint: Case = {
   name: 'footprint',
-  about: 'what it holds: a table and ten times the table, nothing to do, many tables, wide rows',
+  about:
+    'what it holds: a table and ten times the table, into Kafka and on into SQLite, nothing to do, many tables, wide rows',
   servers: ['postgres', 'kafka', 'registry'],
   records: 10_000_000,
   run: async (options) => {
     const { records, run, servers, profile, say } = options;
     const { url } = servers.postgres;
     const topics = await Topics.open();
-    const snapshot = async (rows: number, name: string): Promise<Measured> => {
+    const through = async (rows: number, name: string): Promise<{ snapshot: Measured; view: Measured }> => {
       say(`making ${rows} rows`);
       await createOrders(url, rows);
-      say('insideout');
-      const measured = await runSnapshot({ name, url, records: rows, topics, profile });
-      await topics.remove(topicOf(name));
-      return measured;
+      const topic = topicOf(name);
+      say('insideout, into Kafka');
+      const snapshot = await runSnapshot({ name, url, records: rows, topics, profile });
+      say('insideout, into SQLite');
+      const view = await sqliteView({ topic, records: rows, namespace: `bench_${name}` });
+      await topics.remove(topic);
+      return { snapshot, view };
     };
-    const tenth = await snapshot(Math.ceil(records / 10), `tenth${run}`);
-    const all = await snapshot(records, `all${run}`);
+    const tenth = await through(Math.ceil(records / 10), `tenth${run}`);
+    const all = await through(records, `all${run}`);
     const notes = {
-      'a tenth of the records': told(tenth),
-      'rate at all records beside that at a tenth': (all.recordsPerSecond / tenth.recordsPerSecond).toFixed(
-        2,
-      ),
+      'a tenth of the records': told(tenth.snapshot),
+      'rate at all records beside that at a tenth': beside(all.snapshot, tenth.snapshot),
+      'a view of a tenth in SQLite': told(tenth.view),
+      'a view of all in SQLite': told(all.view),
+      'rate of the view of all beside that of a tenth': beside(all.view, tenth.view),
       'nothing to do': await idle(options),
       [`${manyTables} tables of ${rowsOfEach} rows`]: await unusual(options, topics, {
         name: `many${run}`,
@@ -52,9 +62,24 @@ export const footprint: Case = {
       }),
     };
     await topics.close();
-    return { ours: { name: 'insideout, snapshot', measured: all }, ceilings: [], peers: [], notes };
+    return { ours: { name: 'insideout, snapshot', measured: all.snapshot }, ceilings: [], peers: [], notes };
   },
 };
+
+async function sqliteView(of: { topic: string; records: number; namespace: string }): Promise<Measured> {
+  const folder = mkdtempSync(join(tmpdir(), 'insideout-bench-'));
+  const path = join(folder, 'views.db');
+  try {
+    return await runView({
+      ...of,
+      store: { kind: 'sqlite', path },
+      open: () => openSqliteStore({ path }),
+      profile: null,
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 async function idle({ servers, run, say }: CaseOptions): Promise<string> {
   say('nothing to do');
@@ -113,6 +138,9 @@ async function unusual(
   await dropReplication(url);
   return told(measured);
 }
+
+const beside = (all: Measured, tenth: Measured): string =>
+  (all.recordsPerSecond / tenth.recordsPerSecond).toFixed(2);
 
 const told = (m: Measured): string =>
   `${Math.round(m.recordsPerSecond).toLocaleString('en')} records/s, ${m.totalSeconds.toFixed(1)} s in all, ${m.peakRssMb.toFixed(0)} MB`;
