@@ -26,7 +26,7 @@ export class RecordWriter {
 
   /** Writes runs of records, those of a partition in their order. Errors: `LOG_TOPIC`. */
   write(runs: readonly (readonly LogRecord[])[]): void {
-    // Looked up by topic and number, since a text for each record would cost a tenth of the whole.
+    // Looked up by topic and number: a text for each record would be slower.
     const ends = new Map<string, (PartitionEnd | undefined)[]>();
     for (const records of runs)
       for (const record of records) {
