@@ -1,3 +1,5 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import cassandra from 'cassandra-driver';
 import type { Ceiling } from '../cases/case.ts';
 import { cassandraAddress } from '../servers.ts';
@@ -9,15 +11,24 @@ const insert = `INSERT INTO ${keyspace}.rows (${columns}) VALUES (?, ?, ?, ?, ?,
 
 /** Rows under way at once. */
 const width = 256;
-const inBatches = { size: 50, underWay: 8 };
+const inBatches: Travel = { size: 50, underWay: 8 };
 const warmUpRecords = 300_000;
 
-/** The driver with prepared inserts on a table of the same layout: one by one, and in unlogged batches of 50. */
+/** How the rows travel: in a request each, or in batches of so many, with so many requests under way. */
+export interface Travel {
+  readonly size: number;
+  readonly underWay: number;
+}
+
+const oneByOne: Travel = { size: 1, underWay: width };
+
+/**
+ * The driver with prepared inserts on a table of the same layout: one by one, and in unlogged batches of 50. Each in
+ * a process of its own, as ours is: one that has inserted before is some 5% faster.
+ */
 export async function cassandraAlone(records: number): Promise<Ceiling[]> {
-  const { single, batches } = await connected(async (client) => ({
-    single: await measured(client, records, { size: 1, underWay: width }),
-    batches: await measured(client, records, inBatches),
-  }));
+  const single = await inOwnProcess(records, oneByOne);
+  const batches = await inOwnProcess(records, inBatches);
   const best = Math.max(single, batches);
   return [
     { name: 'bare cassandra-driver, single inserts', recordsPerSecond: single, compared: single === best },
@@ -25,9 +36,23 @@ export async function cassandraAlone(records: number): Promise<Ceiling[]> {
   ];
 }
 
+async function inOwnProcess(records: number, travel: Travel): Promise<number> {
+  const child = fork(new URL('cassandra-child.ts', import.meta.url), [JSON.stringify({ records, travel })]);
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the bare driver ended with code ${code} and no rate`);
+  });
+  const [rate] = (await Promise.race([once(child, 'message'), ended])) as [number];
+  ended.catch(() => {});
+  return rate;
+}
+
+/** Records a second. */
+export const insertRows = (records: number, travel: Travel): Promise<number> =>
+  connected((client) => measured(client, records, travel));
+
 /** Writes until a node that was just started has compiled its inner loops: whoever came first would pay for that. */
 export async function warmUpCassandra(): Promise<void> {
-  await connected((client) => measured(client, warmUpRecords, inBatches));
+  await insertRows(warmUpRecords, inBatches);
 }
 
 /** Takes a keyspace away, so that what is left to compact of it is nobody else's burden. */
@@ -52,7 +77,7 @@ async function connected<T>(work: (client: cassandra.Client) => Promise<T>): Pro
 async function measured(
   client: cassandra.Client,
   records: number,
-  { size, underWay }: { size: number; underWay: number },
+  { size, underWay }: Travel,
 ): Promise<number> {
   await client.execute(
     `CREATE KEYSPACE IF NOT EXISTS ${keyspace} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`,
