@@ -1,13 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import { countUntil, type Measured } from '../measure/counted.ts';
 import { treeUsage } from '../measure/process-tree.ts';
 import { Workplace } from '../ours/daemon.ts';
 import { kafkaLog, runSnapshot, sourceConfig, topicOf } from '../ours/source.ts';
-import { runView } from '../ours/view.ts';
+import { runSqliteView } from '../ours/view.ts';
 import { connect, createOrders } from '../workload/orders.ts';
 import { dropReplication, untilActive } from '../workload/slots.ts';
 import { Topics } from '../workload/topics.ts';
@@ -33,7 +29,7 @@ export const footprint: Case = {
       say('insideout, into Kafka');
       const snapshot = await runSnapshot({ name, url, records: rows, topics, profile });
       say('insideout, into SQLite');
-      const view = await sqliteView({ topic, records: rows, namespace: `bench_${name}` });
+      const view = await runSqliteView({ topic, records: rows, namespace: `bench_${name}`, profile: null });
       await topics.remove(topic);
       return { snapshot, view };
     };
@@ -65,21 +61,6 @@ export const footprint: Case = {
     return { ours: { name: 'insideout, snapshot', measured: all.snapshot }, ceilings: [], peers: [], notes };
   },
 };
-
-async function sqliteView(of: { topic: string; records: number; namespace: string }): Promise<Measured> {
-  const folder = mkdtempSync(join(tmpdir(), 'insideout-bench-'));
-  const path = join(folder, 'views.db');
-  try {
-    return await runView({
-      ...of,
-      store: { kind: 'sqlite', path },
-      open: () => openSqliteStore({ path }),
-      profile: null,
-    });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 async function idle({ servers, run, say }: CaseOptions): Promise<string> {
   say('nothing to do');

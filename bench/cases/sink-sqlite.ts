@@ -1,10 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import { consumeAlone } from '../ceilings/consumer.ts';
 import { sqliteAlone } from '../ceilings/sqlite.ts';
-import { runView } from '../ours/view.ts';
+import { runSqliteView } from '../ours/view.ts';
 import { jdbcSink } from '../peers/debezium-jdbc.ts';
 import { OrdersTopic } from '../workload/orders-topic.ts';
 import type { Case } from './case.ts';
@@ -18,18 +14,8 @@ export const sinkSqlite: Case = {
   records: 1_000_000,
   run: async ({ records, run, peer, profile, servers, say }) => {
     const topic = await source.make({ servers, records, say });
-    const folder = mkdtempSync(join(tmpdir(), 'insideout-bench-'));
-    const path = join(folder, 'views.db');
     say('insideout');
-    const measured = await runView({
-      topic,
-      records,
-      store: { kind: 'sqlite', path },
-      open: () => openSqliteStore({ path }),
-      namespace: `bench_sqlite${run}`,
-      profile,
-    });
-    rmSync(folder, { recursive: true });
+    const measured = await runSqliteView({ topic, records, namespace: `bench_sqlite${run}`, profile });
     say('better-sqlite3 alone');
     const ceilings = [
       sqliteAlone({ records, durable: true }),

@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openSqliteStore } from '../../connectors/sink/sqlite/sqlite-store.ts';
 import type { ViewStore } from '../../connectors/sink/view-store.ts';
 import type { Checkpoint } from '../../core/position.ts';
 import type { Config, StoreConfig } from '../../daemon/config/descriptors.ts';
@@ -47,6 +51,17 @@ export async function runView(run: ViewRun): Promise<Measured> {
   await store.close();
   place.remove();
   return measured;
+}
+
+/** The same in a SQLite file of its own, which is removed. */
+export async function runSqliteView(run: Omit<ViewRun, 'store' | 'open'>): Promise<Measured> {
+  const folder = mkdtempSync(join(tmpdir(), 'insideout-bench-'));
+  const path = join(folder, 'views.db');
+  try {
+    return await runView({ ...run, store: { kind: 'sqlite', path }, open: () => openSqliteStore({ path }) });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Records up to the checkpoint of a generation; 0 while there is none. */

@@ -2,7 +2,14 @@ import type { Kafka } from 'kafkajs';
 import { InsideoutError } from '../../core/errors.ts';
 import { type Offset, type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { LogRecord } from '../log.ts';
-import { type Broker, type BrokerCall, type Cluster, errorOfCode, openCluster } from './kafkajs-cluster.ts';
+import {
+  type Broker,
+  type BrokerCall,
+  type Cluster,
+  errorOfCode,
+  leaderOf,
+  openCluster,
+} from './kafkajs-cluster.ts';
 import { type ProduceBatch, type Produced, produceCall } from './produce-request.ts';
 import { encodeRecordBatch, type ProducerIdentity } from './record-batch.ts';
 
@@ -97,7 +104,7 @@ export class BatchProducer {
     await this.know(topics);
     const perLeader = new Map<string, PartitionKey[]>();
     for (const [key, records] of partitions) {
-      const leader = this.#leaderOf(records[0]!.topic, records[0]!.partition);
+      const leader = leaderOf(this.#cluster, records[0]!.topic, records[0]!.partition);
       const keys = perLeader.get(leader);
       if (keys) keys.push(key);
       else perLeader.set(leader, [key]);
@@ -126,19 +133,9 @@ export class BatchProducer {
     const { id, epoch, transactionalId } = this.#identity;
     return encodeRecordBatch(records, { id, epoch, transactionalId, sequence }, this.#compression);
   }
-
-  #leaderOf(topic: string, partition: number): string {
-    const known = this.#cluster.findTopicPartitionMetadata(topic);
-    const leader = known.find(({ partitionId }) => partitionId === partition)?.leader ?? noLeader;
-    if (leader === noLeader) throw errorOfCode(leaderNotAvailable);
-    return String(leader);
-  }
 }
 
 const nothing = () => {};
-/** While one is being chosen. */
-const noLeader = -1;
-const leaderNotAvailable = 5;
 
 /** A cluster for a producer of its own. */
 export const producingCluster = (kafka: Kafka): Cluster =>

@@ -5,7 +5,7 @@ import type { RecordBatch } from '../log.ts';
 import { type Fetched, type FetchedPartition, fetchCall } from './fetch-request.ts';
 import type { Handoff } from './handoff.ts';
 import { isLeaderComing, isTopicMissing, mayPass } from './kafka-errors.ts';
-import { type Broker, type Cluster, errorOfCode, openCluster } from './kafkajs-cluster.ts';
+import { type Broker, type Cluster, errorOfCode, leaderOf, openCluster } from './kafkajs-cluster.ts';
 import { readRecordBatches } from './record-batch-reader.ts';
 
 /** A partition that is read, from its assignment to its loss. */
@@ -114,8 +114,7 @@ export class Fetcher {
     const wanted = new Map<string, Reading[]>();
     for (const [key, reading] of this.#reading) {
       if (reading.waiting >= ahead || this.#recovering.has(key)) continue;
-      const [leader] = Object.keys(this.#cluster.findLeaderForPartitions(reading.topic, [reading.partition]));
-      if (leader === undefined || Number(leader) < 0) throw errorOfCode(5);
+      const leader = leaderOf(this.#cluster, reading.topic, reading.partition);
       if (this.#fetching.has(leader)) continue;
       const list = wanted.get(leader);
       if (list) list.push(reading);

@@ -115,6 +115,18 @@ export function openCluster(kafka: Kafka, options: ClusterOptions): Cluster {
   return create(options) as Cluster;
 }
 
+/** Node id of the broker that leads a partition, by the metadata that the cluster has. Errors: LEADER_NOT_AVAILABLE. */
+export function leaderOf(cluster: Cluster, topic: string, partition: number): string {
+  const known = cluster.findTopicPartitionMetadata(topic);
+  const leader = known.find(({ partitionId }) => partitionId === partition)?.leader ?? noLeader;
+  if (leader === noLeader) throw errorOfCode(leaderNotAvailable);
+  return String(leader);
+}
+
+/** While one is being chosen. */
+const noLeader = -1;
+export const leaderNotAvailable = 5;
+
 /** A broker's error code as the error that kafkajs throws for it: with `type` and `retriable`. */
 export function errorOfCode(code: number): Error {
   const { createErrorFromCode } = createRequire(import.meta.url)('kafkajs/src/protocol/error.js') as {

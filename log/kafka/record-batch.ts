@@ -121,20 +121,25 @@ class HeaderBytes {
 }
 
 function encodeHeaders(headers: Headers): Buffer {
-  let count = 0;
-  let bound = 5;
-  for (const name in headers) {
-    count++;
-    bound += 10 + 3 * name.length + bytesAtMost(headers[name]!);
-  }
-  const buffer = Buffer.allocUnsafe(bound);
-  let at = writeVarint(buffer, 0, count);
-  for (const name in headers) at = writeSized(buffer, writeSized(buffer, at, name), headers[name]!);
+  const names = Object.keys(headers);
+  const buffer = Buffer.allocUnsafe(5 + headerBytesAtMost(headers));
+  let at = writeVarint(buffer, 0, names.length);
+  for (const name of names) at = writeSized(buffer, writeSized(buffer, at, name), headers[name]!);
   return buffer.subarray(0, at);
 }
 
-const bytesAtMost = (value: string | Buffer): number =>
-  typeof value === 'string' ? 3 * value.length : value.length;
+/** What headers take in a batch, beside their number. */
+export function headerBytesAtMost(headers: Headers | undefined): number {
+  let sum = 0;
+  for (const name in headers) {
+    const value = headers[name]!;
+    sum += headerBound + 3 * name.length + (typeof value === 'string' ? 3 * value.length : value.length);
+  }
+  return sum;
+}
+
+/** At most what a header adds to its name and value: two numbers of up to five bytes. */
+const headerBound = 10;
 
 /** A name or a value after its length. */
 function writeSized(buffer: Buffer, start: number, value: string | Buffer): number {

@@ -1,6 +1,7 @@
 import { type PartitionKey, partitionKey } from '../../core/position.ts';
 import type { LogRecord } from '../log.ts';
 import type { Request } from './batch-producer.ts';
+import { headerBytesAtMost } from './record-batch.ts';
 
 /** What a request holds in all; a broker takes 100 MiB (socket.request.max.bytes). */
 const maxRequestBytes = 8 << 20;
@@ -9,7 +10,6 @@ const maxPartitionBytes = 1 << 20;
 /** Upper bounds of what Kafka's record format v2 adds: https://kafka.apache.org/documentation/#recordbatch */
 const batchOverhead = 80;
 const recordOverhead = 40;
-const headerOverhead = 10;
 
 interface Filling {
   readonly records: LogRecord[];
@@ -35,7 +35,7 @@ export function* requests(
     // The records of a transaction share their headers.
     if (record.headers !== headers) {
       headers = record.headers;
-      headersSize = sizeOfHeaders(headers);
+      headersSize = headerBytesAtMost(headers);
     }
     const size = record.key.length + (record.value?.length ?? 0) + recordOverhead + headersSize;
     const filling = byTopic.get(record.topic)?.[record.partition];
@@ -67,12 +67,3 @@ export function* requests(
 const requestOf = (partitions: ReadonlyMap<PartitionKey, Filling>): Request => ({
   partitions: new Map([...partitions].map(([key, { records }]) => [key, records])),
 });
-
-function sizeOfHeaders(headers: LogRecord['headers']): number {
-  let size = 0;
-  for (const name in headers) {
-    const value = headers[name]!;
-    size += name.length * 3 + headerOverhead + (typeof value === 'string' ? value.length * 3 : value.length);
-  }
-  return size;
-}

@@ -4,12 +4,10 @@ import pRetry from 'p-retry';
 import type { TopicSpec } from '../log.ts';
 import { refuseOtherCount } from '../partition-count.ts';
 import { isLeaderComing, isTopicHidden, isTopicInvalid, isTopicMissing } from './kafka-errors.ts';
-import { errorOfCode } from './kafkajs-cluster.ts';
+import { errorOfCode, leaderNotAvailable } from './kafkajs-cluster.ts';
 
 /** A topic, among what DescribeConfigs knows; kafkajs' constant for it is no ESM export. */
 export const topicResource = 2;
-
-const leaderNotAvailable = 5;
 
 /** A record of up to 8 MiB, where Kafka's default is 1 MiB: rows with documents in them are larger than that. */
 const maxMessageBytes = 8 << 20;

@@ -1,4 +1,5 @@
 import cassandra, { type Client, type types } from 'cassandra-driver';
+import { grown } from '../grown.ts';
 
 const { dataTypes, unset } = cassandra.types;
 
@@ -167,10 +168,8 @@ class Body {
   #reserve(bytes: number): void {
     const needed = this.#at + bytes;
     if (needed <= this.#bytes.length) return;
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#bytes.length));
-    this.#bytes.copy(larger, 0, 0, this.#at);
-    this.#bytes = larger;
-    this.#view = new DataView(larger.buffer);
+    this.#bytes = grown(this.#bytes, this.#at, needed);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 }
 

@@ -1,4 +1,5 @@
 import { Command } from 'ioredis';
+import { grown } from '../grown.ts';
 
 /** What a value's frame takes at most: `$`, a length of up to ten digits, and two line ends. */
 const frame = 15;
@@ -71,12 +72,6 @@ function writeEnd(bytes: Buffer, at: number): number {
   bytes[at] = carriageReturn;
   bytes[at + 1] = lineFeed;
   return at + 2;
-}
-
-function grown(bytes: Buffer, used: number, needed: number): Buffer {
-  const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * bytes.length));
-  bytes.copy(larger, 0, 0, used);
-  return larger;
 }
 
 const asterisk = 0x2a;
